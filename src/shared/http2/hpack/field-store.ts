@@ -1,0 +1,350 @@
+/**
+ * Every field of one worker, interned: as long as the store remembers a field, the same name, value and never-indexed
+ * mark come back as the same object. Strings are recognised by their octets on the wire, Huffman-coded or not, so a
+ * literal that repeats costs neither decoding nor a new string.
+ *
+ * Bounded: a cache of four ways with a second chance for what was met again; forgetting costs identity, never
+ * correctness. A name whose values keep being new (timeouts, trace and request ids) is volatile: its fields are made
+ * fresh, `stable` false, and looked up again only now and then.
+ *
+ * Must not know: tables, header blocks, connections. Runs for each literal decoded and each field made by ourselves.
+ */
+import { isLegalName } from "./field-flaw.js";
+import { FieldKind, knownNames } from "./field-kind.js";
+import { Field, FieldName } from "./field-record.js";
+import { huffmanDecode, huffmanDecodedBound } from "./huffman.js";
+import { STATIC_LENGTH, staticIndexOf, staticNames, staticValues } from "./static-table.js";
+import { hashOctets, hashText, sameOctets, sameText } from "./wire-hash.js";
+
+export interface FieldStoreLimits {
+  /** Fields remembered; rounded up to a power of two. */
+  entries?: number;
+  /** Octets of all remembered fields, by Field.size. */
+  bytes?: number;
+  /** A longer value is never remembered. */
+  valueBytes?: number;
+  /** Names remembered beside those that have a meaning of their own. */
+  names?: number;
+}
+
+const WAYS = 4;
+const NAME_SLOTS = 1024;
+/** A longer name is made anew each time. */
+const LONGEST_NAME = 256;
+/** Marks mixed into the hash so that the forms of one value lie in places of their own. */
+const HUFFMAN_MARK = 0x5bd1e995;
+const NEVER_MARK = 0x3c6ef372;
+
+/** So many more new values than repeated ones make a name volatile. */
+const HEAT_LIMIT = 48;
+/** Names that decisions hang on: interning these pays even where thousands of values take turns. */
+const HEAT_LIMIT_DECISIVE = 4096;
+/** New values that a volatile name may show before it is skipped again. */
+const HEAT_RETRY = 8;
+const FIRST_SKIP = 256;
+const LAST_SKIP = 16384;
+
+function heatLimit(kind: number): number {
+  return (kind >= FieldKind.METHOD && kind <= FieldKind.STATUS) || kind === FieldKind.CREDENTIAL
+    ? HEAT_LIMIT_DECISIVE
+    : HEAT_LIMIT;
+}
+
+function powerOfTwo(n: number): number {
+  let p = WAYS;
+  while (p < n) p *= 2;
+  return p;
+}
+
+export class FieldStore {
+  /** Field slots in use. */
+  size = 0;
+  /** Sum of Field.size over the slots in use. */
+  bytes = 0;
+  /** The static table's fields by index; 0 is unused. */
+  readonly statics: Field[] = [];
+
+  readonly #entries: number;
+  readonly #maxBytes: number;
+  readonly #maxValue: number;
+  readonly #maxNames: number;
+  readonly #seed: number;
+  readonly #hashes: Int32Array;
+  readonly #used: Uint8Array;
+  readonly #slots: (Field | null)[] = [];
+  readonly #names = new Map<string, FieldName>();
+  readonly #nameHashes = new Int32Array(NAME_SLOTS);
+  readonly #nameSlots: (FieldName | null)[] = [];
+  readonly #credentials = new Set<string>();
+  #scratch = Buffer.allocUnsafeSlow(4096);
+  #hand = 0;
+  #salt: number;
+
+  constructor(limits: FieldStoreLimits = {}) {
+    this.#entries = powerOfTwo(limits.entries ?? 8192);
+    this.#maxBytes = limits.bytes ?? 4 << 20;
+    this.#maxValue = limits.valueBytes ?? 4096;
+    this.#maxNames = limits.names ?? 1024;
+    this.#seed = (Math.random() * 0x7fffffff) | 0;
+    this.#salt = (Math.random() * 0x7fffffff) | 0;
+    this.#hashes = new Int32Array(this.#entries);
+    this.#used = new Uint8Array(this.#entries);
+    for (let i = 0; i < this.#entries; i++) this.#slots.push(null);
+    for (let i = 0; i < NAME_SLOTS; i++) this.#nameSlots.push(null);
+    for (const text of knownNames) this.pin(text);
+    this.#fillStatics();
+  }
+
+  #fillStatics(): void {
+    for (let at = 0; at < STATIC_LENGTH; at++) {
+      const field = new Field(this.pin(staticNames[at]!), staticValues[at]!, false, true);
+      if (at === 0) this.statics.push(field);
+      this.statics.push(field);
+    }
+  }
+
+  /** The name of this text. Identity lasts until a flood of names; where it must last, pin. */
+  name(text: string): FieldName {
+    return this.#names.get(text) ?? this.#newName(text);
+  }
+
+  /** A name that this store never forgets: for names in settings, whose number the operator decides. */
+  pin(text: string): FieldName {
+    const name = this.name(text);
+    name.pinned = true;
+    return name;
+  }
+
+  #newName(text: string): FieldName {
+    if (this.#names.size >= this.#maxNames) this.#forgetNames();
+    this.#salt = (Math.imul(this.#salt, 0x19660d) + 0x3c6ef35f) | 0;
+    const name = new FieldName(text, this.#salt, FIRST_SKIP);
+    if (this.#credentials.has(text)) markName(name);
+    if (text.length <= LONGEST_NAME) this.#names.set(text, name);
+    return name;
+  }
+
+  #forgetNames(): void {
+    for (const name of this.#names.values()) if (!name.pinned) this.#names.delete(name.text);
+    for (let i = 0; i < NAME_SLOTS; i++) if (this.#nameSlots[i]?.pinned === false) this.#nameSlots[i] = null;
+  }
+
+  /** From now on values of this name are secrets. What tables already hold of it stays there until evicted. */
+  markCredential(text: string): void {
+    const lower = text.toLowerCase();
+    if (!isLegalName(lower)) throw new Error(`not a field name: ${text}`);
+    this.#credentials.add(lower);
+    markName(this.pin(lower));
+  }
+
+  /** The field of this name and value (latin1), interned unless the name is volatile or the value long. */
+  field(name: FieldName | string, value: string, neverIndexed = false): Field {
+    const of = typeof name === "string" ? this.name(name) : name;
+    if (value.length > this.#maxValue) return new Field(of, value, neverIndexed, false);
+    const hash = hashText(value, this.#seedOf(of, false, neverIndexed));
+    const known = this.#findText(hash, of, value, neverIndexed);
+    if (known !== null) return known;
+    return this.#make(hash, of, value, neverIndexed);
+  }
+
+  /** A field that no slot knows: the static table's, or a new one, kept unless its name is volatile. */
+  #make(hash: number, name: FieldName, value: string, neverIndexed: boolean): Field {
+    const index = neverIndexed ? 0 : staticIndexOf(name.staticIndex, value);
+    if (index !== 0) return this.#keep(hash, this.statics[index]!);
+    if (this.#isVolatile(name)) return new Field(name, value, neverIndexed, false);
+    return this.#keep(hash, new Field(name, value, neverIndexed, true));
+  }
+
+  /** The interned field that equals this one, for a fresh one that proved to repeat; itself where it is too long. */
+  settle(field: Field): Field {
+    if (field.stable || field.value.length > this.#maxValue) return field;
+    const hash = hashText(field.value, this.#seedOf(field.name, false, field.neverIndexed));
+    return (
+      this.#findText(hash, field.name, field.value, field.neverIndexed) ??
+      this.#keep(hash, new Field(field.name, field.value, field.neverIndexed, true))
+    );
+  }
+
+  /** The name whose string literal holds these octets, or null where its Huffman form is at fault. */
+  nameFromWire(buf: Uint8Array, start: number, end: number, huffman: boolean): FieldName | null {
+    const hash = hashOctets(buf, start, end, huffman ? this.#seed ^ HUFFMAN_MARK : this.#seed);
+    const base = hash & (NAME_SLOTS - WAYS);
+    for (let i = base; i < base + WAYS; i++) {
+      if (this.#nameHashes[i] !== hash) continue;
+      const name = this.#nameSlots[i]!;
+      if (name !== null && (huffman ? sameOctets(name.wire, buf, start, end) : sameText(name.text, buf, start, end))) {
+        return name;
+      }
+    }
+    const length = this.#toScratch(buf, start, end, huffman);
+    if (length < 0) return null;
+    const name = this.name(this.#scratch.toString("latin1", 0, length));
+    if (length > LONGEST_NAME) return name;
+    if (huffman) name.wire = copyOf(buf, start, end);
+    let slot = base;
+    while (slot < base + WAYS && this.#nameSlots[slot] !== null) slot++;
+    if (slot === base + WAYS) slot = base + (this.#hand++ & (WAYS - 1));
+    this.#nameSlots[slot] = name;
+    this.#nameHashes[slot] = hash;
+    return name;
+  }
+
+  /** The field whose value's string literal holds these octets, or null where its Huffman form is at fault. */
+  fieldFromWire(
+    name: FieldName,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    huffman: boolean,
+    neverIndexed: boolean,
+  ): Field | null {
+    if (name.skip > 0 || end - start > this.#maxValue) {
+      if (name.skip > 0) name.skip--;
+      return this.#freshFromWire(name, buf, start, end, huffman, neverIndexed);
+    }
+    const hash = hashOctets(buf, start, end, this.#seedOf(name, huffman, neverIndexed));
+    const base = hash & (this.#entries - WAYS);
+    for (let i = base; i < base + WAYS; i++) {
+      if (this.#hashes[i] !== hash) continue;
+      const field = this.#slots[i]!;
+      if (field === null || field.name !== name || field.neverIndexed !== neverIndexed) continue;
+      if (huffman ? sameOctets(field.wire, buf, start, end) : sameText(field.value, buf, start, end)) {
+        this.#used[i] = 1;
+        this.#cool(name);
+        return field;
+      }
+    }
+    return this.#newFromWire(hash, name, buf, start, end, huffman, neverIndexed);
+  }
+
+  #freshFromWire(
+    name: FieldName,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    huffman: boolean,
+    neverIndexed: boolean,
+  ): Field | null {
+    const length = this.#toScratch(buf, start, end, huffman);
+    if (length < 0) return null;
+    return new Field(name, this.#scratch.toString("latin1", 0, length), neverIndexed, false);
+  }
+
+  #newFromWire(
+    hash: number,
+    name: FieldName,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    huffman: boolean,
+    neverIndexed: boolean,
+  ): Field | null {
+    const length = this.#toScratch(buf, start, end, huffman);
+    if (length < 0) return null;
+    const value = this.#scratch.toString("latin1", 0, length);
+    if (length > this.#maxValue) return new Field(name, value, neverIndexed, false);
+    if (!huffman) return this.#make(hash, name, value, neverIndexed);
+    // The value may be known from its plain form; then only the way to it is new.
+    const field = this.field(name, value, neverIndexed);
+    if (!field.stable) return field;
+    field.wire = copyOf(buf, start, end);
+    return this.#keep(hash, field);
+  }
+
+  #seedOf(name: FieldName, huffman: boolean, neverIndexed: boolean): number {
+    return this.#seed ^ name.salt ^ (huffman ? HUFFMAN_MARK : 0) ^ (neverIndexed ? NEVER_MARK : 0);
+  }
+
+  #findText(hash: number, name: FieldName, value: string, neverIndexed: boolean): Field | null {
+    const base = hash & (this.#entries - WAYS);
+    for (let i = base; i < base + WAYS; i++) {
+      if (this.#hashes[i] !== hash) continue;
+      const field = this.#slots[i]!;
+      if (field !== null && field.name === name && field.neverIndexed === neverIndexed && field.value === value) {
+        this.#used[i] = 1;
+        this.#cool(name);
+        return field;
+      }
+    }
+    return null;
+  }
+
+  /** A value of this name was met again. */
+  #cool(name: FieldName): void {
+    if (name.heat === 0) return;
+    name.heat = name.heat > 2 ? name.heat - 2 : 0;
+    if (name.heat === 0) name.nextSkip = FIRST_SKIP;
+  }
+
+  /** A value of this name was new: counts it, and says whether the name has become, or still is, volatile. */
+  #isVolatile(name: FieldName): boolean {
+    if (name.skip > 0) {
+      name.skip--;
+      return true;
+    }
+    const limit = heatLimit(name.kind);
+    if (++name.heat < limit) return false;
+    name.heat = limit - HEAT_RETRY;
+    name.skip = name.nextSkip;
+    if (name.nextSkip < LAST_SKIP) name.nextSkip *= 2;
+    return true;
+  }
+
+  #keep(hash: number, field: Field): Field {
+    const base = hash & (this.#entries - WAYS);
+    let slot = -1;
+    for (let i = base; i < base + WAYS; i++) {
+      if (this.#slots[i] === null) {
+        slot = i;
+        break;
+      }
+      if (this.#used[i] === 0) slot = i;
+    }
+    if (slot < 0) {
+      this.#used.fill(0, base, base + WAYS);
+      slot = base + (this.#hand & (WAYS - 1));
+    }
+    this.#drop(slot);
+    this.#slots[slot] = field;
+    this.#hashes[slot] = hash;
+    this.size++;
+    this.bytes += field.size;
+    while (this.bytes > this.#maxBytes) this.#sweep();
+    return field;
+  }
+
+  #drop(slot: number): void {
+    const field = this.#slots[slot]!;
+    if (field === null) return;
+    this.#slots[slot] = null;
+    this.#used[slot] = 0;
+    this.size--;
+    this.bytes -= field.size;
+  }
+
+  /** One step of the hand: what was met since it last came by stays for another round. */
+  #sweep(): void {
+    this.#hand = (this.#hand + 1) & (this.#entries - 1);
+    if (this.#used[this.#hand] === 1) this.#used[this.#hand] = 0;
+    else this.#drop(this.#hand);
+  }
+
+  /** Puts the octets of a string literal into the scratch; their number, or -1 where the Huffman form is at fault. */
+  #toScratch(buf: Uint8Array, start: number, end: number, huffman: boolean): number {
+    const bound = huffman ? huffmanDecodedBound(end - start) : end - start;
+    if (bound > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(powerOfTwo(bound));
+    if (huffman) return huffmanDecode(buf, start, end, this.#scratch);
+    for (let i = start; i < end; i++) this.#scratch[i - start] = buf[i]!;
+    return bound;
+  }
+}
+
+function markName(name: FieldName): void {
+  name.credential = true;
+  if (name.kind === FieldKind.REGULAR) name.kind = FieldKind.CREDENTIAL;
+}
+
+function copyOf(buf: Uint8Array, start: number, end: number): Uint8Array {
+  // Not buf.slice: on a Buffer that is a view, which would pin the whole read block.
+  return Uint8Array.prototype.slice.call(buf, start, end);
+}
