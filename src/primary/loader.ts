@@ -1,0 +1,169 @@
+// The settings file and the definitions' folder read into one configuration, with everything that is wrong with it.
+// Responsible for files: which are read, what is said when they cannot be. What they mean is src/shared/model's.
+// Must not know: workers, sockets. Runs: at start, at a reload, in lint; synchronous, because nothing else goes on then.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { OMIT_FILE } from "../shared/config/environment.js";
+import { type ReadSettings, readSettings } from "../shared/config/read.js";
+import type { Settings } from "../shared/config.js";
+import type { ApiDefinition, ClosedPath } from "../shared/model/api-definition.js";
+import { type Assembly, assemble, type LeftOut, type ListenPort } from "../shared/model/assembly.js";
+import { type Judgement, judgeDefinition } from "../shared/model/definition.js";
+import { readJson } from "../shared/model/json-text.js";
+import type { Problem } from "../shared/model/problem.js";
+import { judgeUnreadable } from "../shared/model/unreadable.js";
+
+export type { LeftOut, ListenPort } from "../shared/model/assembly.js";
+
+export interface LoadedConfiguration {
+  /** Undefined only when the settings themselves are broken. */
+  readonly settings: Settings | undefined;
+  /** Those that are served. */
+  readonly definitions: readonly ApiDefinition[];
+  /** Paths of definitions that were left out; for compileRoutes, so that nothing else answers there. */
+  readonly closed: readonly ClosedPath[];
+  readonly left_out: readonly LeftOut[];
+  readonly ports: readonly ListenPort[];
+  readonly problems: readonly Problem[];
+  /** True when there is nothing to start with: broken settings, no folder, nothing left to serve. */
+  readonly fatal: boolean;
+}
+
+/** Also what lint needs to give advice. */
+export interface Load {
+  readonly configuration: LoadedConfiguration;
+  readonly read: ReadSettings | undefined;
+  readonly judgements: readonly Judgement[];
+  readonly file: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const SEARCHED = ["tyk.conf", "/etc/tyk/tyk.conf"];
+/** Beside a definition in other forms; its classic file is the one that is read. */
+const COMPANIONS = ["-oas.json", "-mcp.json"];
+
+export function loadConfiguration(confPath: string | undefined, env: Environment): LoadedConfiguration {
+  return load(confPath, env).configuration;
+}
+
+export function load(confPath: string | undefined, env: Environment): Load {
+  const found = findSettings(confPath, env);
+  if ("problem" in found) return broken(found.file, undefined, [found.problem]);
+  const read = readSettings(found.document, found.file, { env, readFile: (path) => readFileSync(path, "utf8") });
+  if (read.settings === undefined) return broken(found.file, read, read.problems);
+  const folder = readFolder(read.settings);
+  const assembly = assemble(folder.judgements, read.settings);
+  const problems = [...read.problems, ...folder.problems, ...assembly.problems];
+  const fatal = folder.unreadable || assembly.definitions.length === 0;
+  if (!folder.unreadable && assembly.definitions.length === 0) problems.push(nothingLeft(read.settings, assembly));
+  const { definitions, closed, left_out, ports } = assembly;
+  const configuration = { settings: read.settings, definitions, closed, left_out, ports, problems, fatal };
+  return { configuration, read, judgements: folder.judgements, file: found.file };
+}
+
+function broken(file: string, read: ReadSettings | undefined, problems: readonly Problem[]): Load {
+  const configuration: LoadedConfiguration = {
+    settings: undefined,
+    definitions: [],
+    closed: [],
+    left_out: [],
+    ports: [],
+    problems,
+    fatal: true,
+  };
+  return { configuration, read, judgements: [], file };
+}
+
+type Found =
+  | { readonly file: string; readonly document: unknown }
+  | { readonly file: string; readonly problem: Problem };
+
+function findSettings(confPath: string | undefined, env: Environment): Found {
+  if (/^(1|t|true)$/i.test(env[OMIT_FILE] ?? "")) return { file: "environment", document: {} };
+  const candidates = confPath === undefined ? SEARCHED : [confPath];
+  for (const file of candidates) {
+    const text = readText(file);
+    if ("code" in text) {
+      if (text.code === "ENOENT" && confPath === undefined) continue;
+      return { file, problem: error(file, "", `cannot be read (${text.code})`) };
+    }
+    const json = readJson(text.text);
+    if ("value" in json) return { file, document: json.value };
+    return {
+      file,
+      problem: error(file, "", `is not JSON at line ${json.line}, column ${json.column}: ${json.message}`),
+    };
+  }
+  const file = SEARCHED[0]!;
+  const message = `no settings file: neither ${SEARCHED.join(" nor ")} exists; name one with --conf or set ${OMIT_FILE}=true`;
+  return { file, problem: error(file, "", message) };
+}
+
+interface Folder {
+  readonly judgements: readonly Judgement[];
+  readonly problems: readonly Problem[];
+  readonly unreadable: boolean;
+}
+
+function readFolder(settings: Settings): Folder {
+  const folder = settings.app_path;
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  } catch (fault) {
+    const message = `app_path cannot be read (${codeOf(fault)}); it must be a folder of definitions`;
+    return { judgements: [], problems: [error(folder, "", message)], unreadable: true };
+  }
+  const judgements: Judgement[] = [];
+  const problems: Problem[] = [];
+  // The order of files decides between two that want the same, so it must not hang on the file system.
+  for (const name of names.sort()) {
+    const file = join(folder, name);
+    if (COMPANIONS.some((ending) => name.endsWith(ending)))
+      problems.push(warning(file, "is a companion in a form that is not read; only classic definitions are"));
+    else judgements.push(judgeFile(file, settings));
+  }
+  return { judgements, problems, unreadable: false };
+}
+
+function judgeFile(file: string, settings: Settings): Judgement {
+  const text = readText(file);
+  if ("code" in text) return unreadableFile(file, text.code);
+  const json = readJson(text.text);
+  return "value" in json
+    ? judgeDefinition(json.value, file, settings)
+    : judgeUnreadable(text.text, file, settings, json);
+}
+
+function unreadableFile(file: string, code: string): Judgement {
+  const problems = [error(file, "", `cannot be read (${code})`)];
+  return { file, api: file, api_id: "", active: true, definition: undefined, place: undefined, problems };
+}
+
+function readText(file: string): { readonly text: string } | { readonly code: string } {
+  try {
+    return { text: readFileSync(file, "utf8") };
+  } catch (fault) {
+    return { code: codeOf(fault) };
+  }
+}
+
+function codeOf(fault: unknown): string {
+  return fault instanceof Error && "code" in fault ? String(fault.code) : String(fault);
+}
+
+function nothingLeft(settings: Settings, assembly: Assembly): Problem {
+  const left = assembly.left_out.length;
+  const why = left === 0 ? "it holds no active definition" : `all ${left} active definitions were left out`;
+  return error(settings.app_path, "", `nothing is left to serve: ${why}`);
+}
+
+function error(file: string, path: string, message: string): Problem {
+  return { level: "error", file, path, found: "", message, api: "" };
+}
+
+function warning(file: string, message: string): Problem {
+  return { level: "warning", file, path: "", found: "", message, api: "" };
+}

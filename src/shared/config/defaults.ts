@@ -1,0 +1,48 @@
+// Every default of the settings, in one place, with its unit and its reason.
+// Must not know: files, the environment, who uses a value. Durations are seconds, as in Tyk's files.
+
+import { DOWNSTREAM_LIMITS, type EngineLimits, UPSTREAM_LIMITS } from "../http2/limits.js";
+
+export const DEFAULTS = {
+  listenPort: 8080,
+  appPath: "apps/",
+  healthName: "hello",
+  readinessName: "ready",
+  /** Tyk's http.Server limits when 0; here they bound a header block and a write without progress, never a call. */
+  readTimeout: 120,
+  writeTimeout: 120,
+  /** Tyk's dial timeout when 0. */
+  connectTimeout: 30,
+  shutdownTimeout: 30,
+  /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
+  maxBufferedBytes: 256 * 1024 * 1024,
+  upstream: {
+    minConnections: 1,
+    /** Few, because calls of many callers share one write: engine.md, idea 3. */
+    maxConnections: 4,
+    /** A connection that carries calls and reads nothing for so long is asked by PING … */
+    keepaliveTime: 60,
+    /** … and cut when so long brings no answer. */
+    keepaliveTimeout: 20,
+    /** One hour: balancing behind a virtual address spreads again without visible cost. */
+    maxAge: 3600,
+    /** Share of max_age by which a connection's age varies, so that they do not all go at once. */
+    maxAgeJitter: 0.2,
+    /** Closed after so long without a call, down to min_connections. */
+    idleTimeout: 300,
+    replayBytesPerCall: 64 * 1024,
+    replayBytesPerWorker: 8 * 1024 * 1024,
+    backoffInitial: 0.1,
+    backoffMax: 10,
+    backoffJitter: 0.2,
+    /** Names are asked again this often; an address that is gone gets no new calls. */
+    resolveInterval: 30,
+    /** Calls that wait for a free stream of one target; one more is UNAVAILABLE. */
+    maxWaitingCalls: 10_000,
+  },
+} as const;
+
+export const ENGINE_DEFAULTS: { readonly downstream: EngineLimits; readonly upstream: EngineLimits } = {
+  downstream: DOWNSTREAM_LIMITS,
+  upstream: UPSTREAM_LIMITS,
+};

@@ -1,0 +1,153 @@
+// Settings from a document and the environment: complete and checked, or every reason why not.
+// Must not know: where the document was read, processes. Only the primary and lint come here.
+// Runs: at start and at a reload.
+
+import { valueAt, withoutNulls } from "../model/document.js";
+import { jsonPath, type Problem, showFound } from "../model/problem.js";
+import type { Support } from "../model/support.js";
+import { isObject, supportTree, survey } from "../model/survey.js";
+import { type Override, overlayEnvironment } from "./environment.js";
+import { type Settings, settingsObject } from "./schema.js";
+import { isSecretPath, resolveSecret, SECRET_PATHS, type SecretSources } from "./secret.js";
+import { SETTINGS_SUPPORT } from "./support.js";
+
+export interface ReadSettings {
+  /** Undefined when a problem is an error. */
+  readonly settings: Settings | undefined;
+  readonly problems: readonly Problem[];
+  /** Which settings were set by a variable. */
+  readonly overrides: readonly Override[];
+  /** The document after the environment, for advice on what is set. */
+  readonly document: Readonly<Record<string, unknown>>;
+}
+
+const supported: Support = { effect: "supported" };
+const TREE = supportTree({ ...SETTINGS_SUPPORT, ...supportedPaths() });
+
+export function readSettings(parsed: unknown, file: string, sources: SecretSources): ReadSettings {
+  const plain = withoutNulls(parsed);
+  if (!isObject(plain)) {
+    const message = "must be an object";
+    const problem: Problem = { level: "error", file, path: "$", found: showFound(parsed), message, api: "" };
+    return { settings: undefined, problems: [problem], overrides: [], document: {} };
+  }
+  const { document, overrides, problems: strange } = overlayEnvironment(plain, sources.env);
+  const problems: Problem[] = strange.map(({ variable, level, message }) => ({
+    level,
+    file: "environment",
+    path: variable,
+    found: "",
+    message,
+    api: "",
+  }));
+  const add = (level: Problem["level"], path: readonly PropertyKey[], message: string) =>
+    problems.push(problemAt(level, file, document, overrides, path, message));
+  for (const finding of survey(document, TREE)) {
+    const message = finding.message.replace("not served with it", "remove it");
+    problems.push({
+      level: finding.refused ? "error" : "warning",
+      ...located(file, overrides, finding.path),
+      found: /secret|password/i.test(finding.path) ? "" : finding.found,
+      message: message.replace("; served without it", " and it has no effect"),
+      api: "",
+    });
+  }
+  resolveSecrets(document, sources, add);
+  const read = settingsObject.safeParse(document);
+  if (read.success) {
+    const settings = derive(read.data);
+    checkTogether(settings, add);
+    const broken = problems.some((problem) => problem.level === "error");
+    return { settings: broken ? undefined : settings, problems, overrides, document };
+  }
+  for (const issue of read.error.issues) add("error", issue.path, issue.message);
+  return { settings: undefined, problems, overrides, document };
+}
+
+function resolveSecrets(
+  document: Record<string, unknown>,
+  sources: SecretSources,
+  add: (level: Problem["level"], path: readonly PropertyKey[], message: string) => void,
+): void {
+  for (const path of SECRET_PATHS) {
+    const written = valueAt(document, path);
+    if (typeof written !== "string") continue;
+    const resolved = resolveSecret(written, sources);
+    const holder = valueAt(document, path.slice(0, -1)) as Record<string, unknown>;
+    if ("problem" in resolved) add("error", path, resolved.problem);
+    else holder[path.at(-1)!] = resolved.value;
+  }
+}
+
+/** What 0 or empty stands for when it hangs on another setting. */
+function derive(settings: Settings): Settings {
+  const { upstream } = settings;
+  return {
+    ...settings,
+    control_api_address: settings.control_api_address || settings.listen_address,
+    upstream: {
+      ...upstream,
+      connect_timeout: upstream.connect_timeout || settings.proxy_default_timeout,
+      // Tyk's name for the same bound.
+      max_age: settings.max_conn_time > 0 ? settings.max_conn_time : upstream.max_age,
+    },
+  };
+}
+
+function checkTogether(
+  settings: Settings,
+  add: (level: Problem["level"], path: readonly PropertyKey[], message: string) => void,
+): void {
+  if (settings.control_api_port === settings.listen_port)
+    add("error", ["control_api_port"], "must not be listen_port; 0 means no port of its own");
+  if (settings.health_check_endpoint_name === settings.readiness_check_endpoint_name)
+    add("error", ["readiness_check_endpoint_name"], "must not be health_check_endpoint_name");
+  if (!/^[A-Za-z0-9._-]*$/.test(settings.hostname)) add("error", ["hostname"], "must be a host name without a port");
+}
+
+function problemAt(
+  level: Problem["level"],
+  file: string,
+  document: unknown,
+  overrides: readonly Override[],
+  path: readonly PropertyKey[],
+  message: string,
+): Problem {
+  const found = isSecretPath(path) ? "" : showFound(valueAt(document, path));
+  return { level, ...located(file, overrides, jsonPath(path)), found, message, api: "" };
+}
+
+/** A variable is named where it set the value that is wrong. */
+function located(file: string, overrides: readonly Override[], path: string): { file: string; path: string } {
+  for (const { variable, path: set } of overrides) {
+    const base = jsonPath(set);
+    if (path === base) return { file: "environment", path: variable };
+    if (path.startsWith(`${base}.`) || path.startsWith(`${base}[`))
+      return { file: "environment", path: `${variable} $${path.slice(base.length)}` };
+  }
+  return { file, path };
+}
+
+function supportedPaths(): Record<string, Support> {
+  // Sections of our own are wholly known; a name inside that is not, is found by comparing with the schema's shape.
+  const paths: Record<string, Support> = {};
+  const walk = (shape: Record<string, unknown>, prefix: string) => {
+    for (const [key, member] of Object.entries(shape)) {
+      const inner = shapeOf(member);
+      if (inner === undefined) paths[prefix + key] = supported;
+      else walk(inner, `${prefix}${key}.`);
+    }
+  };
+  walk(settingsObject.shape, "");
+  return paths;
+}
+
+/** The fields of a section, undefined for anything else. */
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  const holder = schema as {
+    readonly shape?: Record<string, unknown>;
+    readonly def?: { readonly innerType?: unknown };
+  };
+  if (holder.shape !== undefined) return holder.shape;
+  return holder.def?.innerType === undefined ? undefined : shapeOf(holder.def.innerType);
+}

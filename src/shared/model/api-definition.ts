@@ -1,0 +1,55 @@
+// An API definition as it is served: Tyk's names, checked, complete, and nothing that is not used.
+// Responsible for the shape. Must not know: Tyk's whole document (definition-schema.ts, support.ts), routing.
+// It travels to workers as plain data.
+
+/** The plain listeners of the core; both carry cleartext HTTP/2 and differ only in the port whitelist. */
+export type ListenProtocol = "http" | "h2c";
+
+/** One upstream address as written in target_url or target_list. */
+export interface Target {
+  readonly scheme: "h2c";
+  /** Name or address, an IPv6 one without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `:authority` towards the service, as written by the operator. */
+  readonly authority: string;
+  /** Path of the target, empty or beginning with `/`, as written. */
+  readonly basePath: string;
+  /** Without `?`; merged before the caller's query. */
+  readonly query: string;
+}
+
+export interface ApiDefinition {
+  readonly api_id: string;
+  readonly org_id: string;
+  readonly name: string;
+  /** Where it was read. */
+  readonly file: string;
+  /** The port it is served on: its own, or the main one. */
+  readonly port: number;
+  readonly protocol: ListenProtocol;
+  /** Empty unless custom domains are on and this one is not disabled. */
+  readonly domain: string;
+  readonly use_keyless: boolean;
+  readonly proxy: {
+    /** As served: a duplicate has its suffix already. */
+    readonly listen_path: string;
+    readonly strip_listen_path: boolean;
+    readonly disable_strip_slash: boolean;
+    readonly preserve_host_header: boolean;
+    readonly enable_load_balancing: boolean;
+    /** One, or with load balancing all of target_list; a repeated entry weighs more. */
+    readonly targets: readonly Target[];
+  };
+}
+
+/**
+ * The path of a definition that was left out. It stays closed: otherwise its calls would run into an API with a
+ * shorter listen path, without the restriction for which the definition was left out.
+ */
+export interface ClosedPath {
+  readonly api: string;
+  readonly port: number;
+  readonly domain: string;
+  readonly listen_path: string;
+}

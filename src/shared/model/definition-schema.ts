@@ -1,0 +1,54 @@
+// The fields of Tyk's classic API definition that are read, with their types. Everything else in the document is
+// judged by support.ts. Must not know: settings, other definitions. Runs: once per file.
+
+import { z } from "zod";
+
+const flag = z.boolean({ error: "must be true or false" }).default(false);
+const text = z.string({ error: "must be a string" }).default("");
+
+export const definitionSchema = z.object(
+  {
+    api_id: text,
+    org_id: text,
+    name: text,
+    active: flag,
+    listen_port: z
+      .number({ error: "must be a port from 1 to 65535, or 0 for the main port" })
+      .int({ error: "must be a port from 1 to 65535, or 0 for the main port" })
+      .min(0, { error: "must be a port from 1 to 65535, or 0 for the main port" })
+      .max(65_535, { error: "must be a port from 1 to 65535, or 0 for the main port" })
+      .default(0),
+    protocol: text,
+    domain: text,
+    domain_disabled: flag,
+    use_keyless: flag,
+    proxy: z
+      .object(
+        {
+          listen_path: text,
+          target_url: text,
+          strip_listen_path: flag,
+          disable_strip_slash: flag,
+          preserve_host_header: flag,
+          enable_load_balancing: flag,
+          target_list: z
+            .array(z.string({ error: "must be a string" }), { error: "must be a list of strings" })
+            .default([]),
+        },
+        { error: "must be an object" },
+      )
+      .prefault({}),
+    version_data: z
+      .looseObject(
+        {
+          not_versioned: flag,
+          versions: z.record(z.string(), z.unknown(), { error: "must be an object of versions" }).default({}),
+        },
+        { error: "must be an object" },
+      )
+      .prefault({}),
+  },
+  { error: "must be an object" },
+);
+
+export type DefinitionDocument = z.output<typeof definitionSchema>;

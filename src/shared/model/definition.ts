@@ -1,0 +1,269 @@
+// One definition's document judged: served, left out by name with the reason, or not active.
+// Responsible for every rule that needs no other definition (those are in assembly.ts). A definition is served only
+// when each field that is set is either enforced or known to restrict nothing.
+// Must not know: files, processes. Runs: once per file at load.
+
+import type { Settings } from "../config.js";
+import type { ApiDefinition, ClosedPath, ListenProtocol, Target } from "./api-definition.js";
+import { type DefinitionDocument, definitionSchema } from "./definition-schema.js";
+import { valueAt, withoutNulls } from "./document.js";
+import { needsCleaning } from "./path.js";
+import { checkPort, MAIN_PROTOCOL } from "./ports.js";
+import { jsonPath, type Problem, showFound } from "./problem.js";
+import { SUPPORT } from "./support.js";
+import { isObject, supportTree, survey } from "./survey.js";
+import { parseTarget } from "./target.js";
+import { compileHostTemplate, compilePathTemplate, hasVariables } from "./template.js";
+
+export interface Judgement {
+  readonly file: string;
+  /** What to call it: its name, its api_id or its file. */
+  readonly api: string;
+  readonly api_id: string;
+  readonly active: boolean;
+  /** Undefined when it is left out. */
+  readonly definition: ApiDefinition | undefined;
+  /** The path it asks for, also when it is left out or inactive; undefined when even that is unreadable. */
+  readonly place: ClosedPath | undefined;
+  readonly problems: readonly Problem[];
+}
+
+const TREE = supportTree(SUPPORT);
+
+export function judgeDefinition(parsed: unknown, file: string, settings: Settings): Judgement {
+  const document = withoutNulls(parsed);
+  const raw = isObject(document) ? document : {};
+  const api = [raw["name"], raw["api_id"]].find((v) => typeof v === "string" && v !== "");
+  const judge = new Judge(document, file, typeof api === "string" ? api : file, settings);
+  const read = definitionSchema.safeParse(document);
+  const active = raw["active"] !== false && raw["active"] !== undefined;
+  const definition = active ? judge.all(read) : judge.inactive(raw["active"]);
+  const api_id = typeof raw["api_id"] === "string" ? raw["api_id"] : "";
+  const served = judge.problems.some((problem) => problem.level === "error") ? undefined : definition;
+  return {
+    file,
+    api: judge.api,
+    api_id,
+    active,
+    definition: served,
+    place: placeOf(raw, judge.api, settings),
+    problems: judge.problems,
+  };
+}
+
+class Judge {
+  readonly problems: Problem[] = [];
+  readonly api: string;
+  readonly #document: unknown;
+  readonly #file: string;
+  readonly #settings: Settings;
+
+  constructor(document: unknown, file: string, api: string, settings: Settings) {
+    this.#document = document;
+    this.#file = file;
+    this.api = api;
+    this.#settings = settings;
+  }
+
+  /** Every problem is collected, so that one run of lint names them all. */
+  all(read: ReturnType<typeof definitionSchema.safeParse>): ApiDefinition | undefined {
+    if (isObject(this.#document)) this.#survey(this.#document);
+    if (!read.success) {
+      for (const issue of read.error.issues) this.error(issue.path, issue.message);
+      return undefined;
+    }
+    const found = read.data;
+    this.#identity(found);
+    this.#access(found);
+    const protocol = this.#protocol(found);
+    const port = this.#port(found, protocol);
+    const domain = this.#domain(found);
+    this.#listenPath(found);
+    const targets = this.#targets(found);
+    return {
+      api_id: found.api_id,
+      org_id: found.org_id,
+      name: found.name,
+      file: this.#file,
+      port,
+      protocol,
+      domain,
+      use_keyless: found.use_keyless,
+      proxy: {
+        listen_path: found.proxy.listen_path,
+        strip_listen_path: found.proxy.strip_listen_path,
+        disable_strip_slash: found.proxy.disable_strip_slash,
+        preserve_host_header: found.proxy.preserve_host_header,
+        enable_load_balancing: found.proxy.enable_load_balancing,
+        targets,
+      },
+    };
+  }
+
+  inactive(active: unknown): undefined {
+    if (active === undefined && isObject(this.#document))
+      this.warn(["active"], "is missing, which means false: the definition is not served");
+    else if (!isObject(this.#document)) this.error([], "must be an object: one API definition a file");
+  }
+
+  error(path: readonly PropertyKey[], message: string): void {
+    this.#add("error", path, message);
+  }
+
+  warn(path: readonly PropertyKey[], message: string): void {
+    this.#add("warning", path, message);
+  }
+
+  #add(level: "error" | "warning", path: readonly PropertyKey[], message: string): void {
+    const found = path.length === 0 ? "" : showFound(valueAt(this.#document, path));
+    this.problems.push({ level, file: this.#file, path: jsonPath(path), found, message, api: this.api });
+  }
+
+  #survey(document: Record<string, unknown>): void {
+    for (const { refused, path, found, message } of survey(document, TREE))
+      this.problems.push({
+        level: refused ? "error" : "warning",
+        file: this.#file,
+        path,
+        found,
+        message,
+        api: this.api,
+      });
+  }
+
+  #identity(found: DefinitionDocument): void {
+    if (!/^[^\s/]+$/.test(found.api_id)) this.error(["api_id"], "must be a name without spaces and slashes");
+  }
+
+  #access(found: DefinitionDocument): void {
+    if (!found.use_keyless)
+      this.error(
+        ["use_keyless"],
+        "is not true, so callers would need a key, and keys are not supported by this version; not served without",
+      );
+    const versions = Object.keys(found.version_data.versions).length;
+    if (versions > 0 && !found.version_data.not_versioned)
+      this.error(
+        ["version_data", "not_versioned"],
+        "is not true, so callers would have to name a version, and versions are not supported; not served without",
+      );
+  }
+
+  #protocol(found: DefinitionDocument): ListenProtocol {
+    const { protocol } = found;
+    if (protocol === "http" || protocol === "h2c") return protocol;
+    if (protocol === "https")
+      this.error(["protocol"], 'must be "", "http" or "h2c": TLS is not supported by this version');
+    else if (protocol !== "") this.error(["protocol"], 'must be "", "http" or "h2c": only HTTP/2 is proxied');
+    return MAIN_PROTOCOL;
+  }
+
+  #port(found: DefinitionDocument, protocol: ListenProtocol): number {
+    const settings = this.#settings;
+    const port = found.listen_port === 0 ? settings.listen_port : found.listen_port;
+    if (port === settings.listen_port) {
+      if (protocol !== MAIN_PROTOCOL)
+        this.error(["protocol"], `must be "" or "http" on the main port ${port}: a port has one protocol`);
+    } else if (port === settings.control_api_port) {
+      this.error(["listen_port"], "must not be control_api_port, which belongs to the gateway");
+    } else {
+      const refusal = checkPort(settings, protocol, port);
+      if (refusal !== "") this.error(["listen_port"], refusal);
+    }
+    return port;
+  }
+
+  #domain(found: DefinitionDocument): string {
+    if (found.domain === "" || found.domain_disabled) return "";
+    if (!this.#settings.enable_custom_domains) {
+      this.warn(["domain"], "has no effect while enable_custom_domains is off: served for every host");
+      return "";
+    }
+    const problem = domainProblem(found.domain);
+    if (problem !== "") this.error(["domain"], problem);
+    return found.domain.toLowerCase() === found.domain || hasVariables(found.domain)
+      ? found.domain
+      : found.domain.toLowerCase();
+  }
+
+  #listenPath(found: DefinitionDocument): void {
+    const path = found.proxy.listen_path;
+    const problem = listenPathProblem(path, !this.#settings.http_server_options.skip_url_cleaning);
+    if (problem !== "") this.error(["proxy", "listen_path"], problem);
+    else if (this.#isOurs(path))
+      this.warn(["proxy", "listen_path"], "is answered by the gateway itself on the main port");
+  }
+
+  #isOurs(path: string): boolean {
+    const { health_check_endpoint_name: health, readiness_check_endpoint_name: ready } = this.#settings;
+    return path === `/${health}` || path === `/${ready}` || path === "/tyk" || path.startsWith("/tyk/");
+  }
+
+  #targets(found: DefinitionDocument): Target[] {
+    const { target_url, target_list, enable_load_balancing } = found.proxy;
+    if (!enable_load_balancing) {
+      if (target_list.length > 0)
+        this.warn(["proxy", "target_list"], "has no effect while enable_load_balancing is off");
+      return this.#target(target_url, ["proxy", "target_url"]);
+    }
+    if (target_url !== "") this.#target(target_url, ["proxy", "target_url"]);
+    if (target_list.length === 0)
+      this.error(
+        ["proxy", "target_list"],
+        "all load balancing targets have weight 0, at least one target must have weight > 0: list at least one",
+      );
+    return target_list.flatMap((target, index) => this.#target(target, ["proxy", "target_list", index]));
+  }
+
+  #target(written: string, path: readonly PropertyKey[]): Target[] {
+    const target = parseTarget(written);
+    if (!("problem" in target)) return [target];
+    this.error(path, target.problem);
+    return [];
+  }
+}
+
+function domainProblem(domain: string): string {
+  if (hasVariables(domain)) {
+    const compiled = compileHostTemplate(domain);
+    return "problem" in compiled ? compiled.problem : "";
+  }
+  if (/^(\*\.)?([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$/.test(domain)) return "";
+  return "must be a host name without a port, *.name for one label, or a pattern in braces";
+}
+
+function listenPathProblem(path: string, clean: boolean): string {
+  if (path === "") return "must not be empty";
+  if (!path.startsWith("/")) return "must begin with /";
+  if (/\s/.test(path)) return "must not contain spaces";
+  if (hasVariables(path)) {
+    const compiled = compilePathTemplate(path);
+    return "problem" in compiled ? compiled.problem : "";
+  }
+  if (/[?#]/.test(path)) return "must not contain ? or #";
+  return clean && needsCleaning(path) && /\/\/|\/\.{1,2}(\/|$)/.test(path) ? "must not contain // or dot segments" : "";
+}
+
+/** Read leniently: also of a document that is broken elsewhere, the path must be known to keep it closed. */
+function placeOf(raw: Record<string, unknown>, api: string, settings: Settings): ClosedPath | undefined {
+  const proxy = isObject(raw["proxy"]) ? raw["proxy"] : {};
+  const path = closable(proxy["listen_path"]);
+  if (path === undefined) return undefined;
+  const wanted = raw["listen_port"];
+  const domain = raw["domain"];
+  const domainCounts = settings.enable_custom_domains && raw["domain_disabled"] !== true && typeof domain === "string";
+  return {
+    api,
+    port: typeof wanted === "number" && wanted !== 0 ? wanted : settings.listen_port,
+    domain: domainCounts && domainProblem(domain) === "" ? domain : "",
+    listen_path: path,
+  };
+}
+
+function closable(path: unknown): string | undefined {
+  if (typeof path !== "string" || !path.startsWith("/")) return undefined;
+  if (!hasVariables(path) || !("problem" in compilePathTemplate(path))) return path;
+  // A broken pattern: what stands before it, unless that is everything.
+  const literal = path.slice(0, path.search(/[{}]/));
+  return literal === "/" ? undefined : literal;
+}

@@ -1,0 +1,276 @@
+// Every field of a classic API definition: what Sluice does with it.
+// Responsible for the one question that must never be answered by forgetting: may a definition that sets this field be
+// served? A field leaves the refused ones when, and only when, something enforces it.
+// Must not know: how a document is walked (survey.ts). Paths: `*` stands for any key, `[]` for any item.
+
+/**
+ * True when the field does something, which may hang on its neighbours. `parents` are the objects that hold it, the
+ * document first.
+ */
+export type Gate = (parents: readonly Record<string, unknown>[]) => boolean;
+
+export type Support =
+  /** Read by definition-schema.ts. */
+  | { readonly effect: "supported" }
+  /** Restricts nothing and is missed by nobody: names, bookkeeping, and what only speaks about a gated field. */
+  | { readonly effect: "quiet" }
+  /** Served without it, with a warning that says so. */
+  | { readonly effect: "ignored"; readonly reason: string; readonly gate?: Gate | undefined }
+  /** Restricts access, or decides where or how a call is served: the definition is left out. */
+  | { readonly effect: "refused"; readonly reason: string; readonly gate?: Gate | undefined };
+
+const supported: Support = { effect: "supported" };
+const quiet: Support = { effect: "quiet" };
+const ignored = (reason: string, gate?: Gate): Support => ({ effect: "ignored", reason, gate });
+const refused = (reason: string, gate?: Gate): Support => ({ effect: "refused", reason, gate });
+
+const on =
+  (key: string): Gate =>
+  (parents) =>
+    parents.at(-1)?.[key] === true;
+const unless =
+  (key: string): Gate =>
+  (parents) =>
+    parents.at(-1)?.[key] !== true;
+const inside =
+  (key: string, flag: string): Gate =>
+  (parents) =>
+    isOn(parents[0]?.[key], flag);
+const protectedApi = unless("use_keyless");
+const both =
+  (a: Gate, b: Gate): Gate =>
+  (parents) =>
+    a(parents) && b(parents);
+// Tyk reads the long lists or the short ones, never both.
+const extended: Gate = (parents) => parents[VERSION_DEPTH]?.["use_extended_paths"] === true;
+const simple: Gate = (parents) => parents[VERSION_DEPTH]?.["use_extended_paths"] !== true;
+/** version_data, versions, the version itself. */
+const VERSION_DEPTH = 3;
+
+const AUTH = "this way of authentication is not supported by this version";
+const LISTS = "path lists are not supported by this version";
+const LIMITS = "rate limits are not supported by this version";
+const SIZES = "size limits are not supported by this version";
+const HEADERS = "rewriting request metadata is not supported by this version, and a service may trust it";
+const BODIES = "gRPC messages are not rewritten";
+const CODE = "custom code is not run";
+const TLS_IN = "TLS is not supported by this version";
+const TLS_OUT = "TLS towards services is not supported by this version";
+const ANALYTICS = "no analytics are recorded";
+const FOR_CACHE = "gRPC answers are not cached";
+
+const EXTENDED: Readonly<Record<string, Support>> = {
+  ignored: ignored("only matters with authentication, which this definition does not use", extended),
+  white_list: refused(LISTS, extended),
+  black_list: refused(LISTS, extended),
+  mock_response: refused("a mocked answer is not supported; the call would reach the service", extended),
+  cache: ignored(FOR_CACHE, extended),
+  advance_cache_config: ignored(FOR_CACHE, extended),
+  transform: refused(BODIES, extended),
+  transform_response: refused(BODIES, extended),
+  transform_jq: refused(BODIES, extended),
+  transform_jq_response: refused(BODIES, extended),
+  transform_headers: refused(HEADERS, extended),
+  transform_response_headers: ignored("response metadata is not rewritten by this version", extended),
+  hard_timeouts: ignored("calls are not bounded in time by this version", extended),
+  circuit_breakers: ignored("circuit breakers are not supported by this version", extended),
+  url_rewrites: refused("rewriting paths is not supported by this version", extended),
+  virtual: refused(CODE, extended),
+  size_limits: refused(SIZES, extended),
+  method_transforms: refused("a gRPC call is always a POST", extended),
+  track_endpoints: ignored(ANALYTICS, extended),
+  do_not_track_endpoints: quiet,
+  validate_json: refused("messages are not validated", extended),
+  validate_request: refused("messages are not validated", extended),
+  internal: refused(
+    "calls between APIs inside the gateway are not supported, so the path would be open to everyone",
+    extended,
+  ),
+  go_plugin: refused(CODE, extended),
+  persist_graphql: refused("GraphQL is not supported", extended),
+  rate_limit: refused(LIMITS, extended),
+};
+
+const VERSION: Readonly<Record<string, Support>> = {
+  name: quiet,
+  expires: refused("expiry is not supported by this version", (parents) => parents.at(-1)?.["expires"] !== "-1"),
+  "paths.ignored": ignored("only matters with authentication, which this definition does not use", simple),
+  "paths.white_list": refused(LISTS, simple),
+  "paths.black_list": refused(LISTS, simple),
+  use_extended_paths: quiet,
+  global_headers: refused(HEADERS, unless("global_headers_disabled")),
+  global_headers_remove: refused(HEADERS, unless("global_headers_disabled")),
+  global_headers_disabled: quiet,
+  global_response_headers: ignored("response metadata is not rewritten by this version"),
+  global_response_headers_remove: ignored("response metadata is not rewritten by this version"),
+  global_response_headers_disabled: quiet,
+  ignore_endpoint_case: quiet,
+  global_size_limit: refused(SIZES, unless("global_size_limit_disabled")),
+  global_size_limit_disabled: quiet,
+  global_enforce_timeout: ignored("calls are not bounded in time by this version"),
+  global_enforce_timeout_disabled: quiet,
+  override_target: refused("versions with a target of their own are not supported"),
+};
+
+/** The whole document; the deepest entry that names a path counts for everything below it. */
+export const SUPPORT: Readonly<Record<string, Support>> = {
+  api_id: supported,
+  org_id: supported,
+  name: supported,
+  active: supported,
+  listen_port: supported,
+  protocol: supported,
+  domain: supported,
+  domain_disabled: supported,
+  use_keyless: supported,
+  "proxy.listen_path": supported,
+  "proxy.target_url": supported,
+  "proxy.strip_listen_path": supported,
+  "proxy.disable_strip_slash": supported,
+  "proxy.preserve_host_header": supported,
+  "proxy.enable_load_balancing": supported,
+  "proxy.target_list": supported,
+
+  id: quiet,
+  slug: quiet,
+  "proxy.structured_target_list": quiet,
+  "proxy.check_host_against_uptime_tests": ignored("targets are not checked for health by this version"),
+  "proxy.service_discovery.use_discovery_service": refused("targets cannot be discovered; list them in target_list"),
+  "proxy.service_discovery": quiet,
+  "proxy.transport.proxy_url": refused("a proxy towards the service is not supported by this version"),
+  "proxy.transport": ignored(TLS_OUT),
+
+  // Who may call. Tyk asks for none of these on a keyless API, so there they restrict nothing.
+  use_standard_auth: refused(AUTH, protectedApi),
+  use_basic_auth: refused(AUTH, protectedApi),
+  enable_jwt: refused(AUTH, protectedApi),
+  use_oauth2: refused(AUTH, protectedApi),
+  use_openid: refused(AUTH, protectedApi),
+  external_oauth: refused(AUTH, both(protectedApi, inside("external_oauth", "enabled"))),
+  enable_signature_checking: refused(AUTH, protectedApi),
+  enable_coprocess_auth: refused(AUTH, protectedApi),
+  use_go_plugin_auth: refused(AUTH, protectedApi),
+  custom_plugin_auth_enabled: refused(AUTH, protectedApi),
+  auth: quiet,
+  auth_configs: quiet,
+  auth_provider: quiet,
+  session_provider: quiet,
+  basic_auth: quiet,
+  oauth_meta: quiet,
+  openid_options: quiet,
+  scopes: quiet,
+  security_requirements: refused(AUTH, protectedApi),
+  base_identity_provided_by: quiet,
+  strip_auth_data: quiet,
+  jwt_signing_method: quiet,
+  jwt_source: quiet,
+  jwt_jwks_uris: quiet,
+  jwt_identity_base_field: quiet,
+  jwt_client_base_field: quiet,
+  jwt_policy_field_name: quiet,
+  jwt_default_policies: quiet,
+  jwt_issued_at_validation_skew: quiet,
+  jwt_expires_at_validation_skew: quiet,
+  jwt_not_before_validation_skew: quiet,
+  jwt_skip_kid: quiet,
+  jwt_scope_claim_name: quiet,
+  jwt_scope_to_policy_mapping: quiet,
+  idp_client_id_mapping_disabled: quiet,
+  hmac_allowed_clock_skew: quiet,
+  hmac_allowed_algorithms: quiet,
+  session_lifetime: quiet,
+  session_lifetime_respects_key_expiration: quiet,
+  dont_set_quota_on_create: quiet,
+
+  // Who may call, whatever the keys say.
+  use_mutual_tls_auth: refused("client certificates are not supported by this version"),
+  client_certificates: refused("client certificates are not supported by this version", on("use_mutual_tls_auth")),
+  enable_ip_whitelisting: quiet,
+  enable_ip_blacklisting: quiet,
+  ip_access_control_disabled: quiet,
+  allowed_ips: refused(
+    "address lists are not supported by this version",
+    both(on("enable_ip_whitelisting"), unless("ip_access_control_disabled")),
+  ),
+  blacklisted_ips: refused(
+    "address lists are not supported by this version",
+    both(on("enable_ip_blacklisting"), unless("ip_access_control_disabled")),
+  ),
+  expiration: refused("expiry is not supported by this version"),
+  internal: refused("calls between APIs inside the gateway are not supported, so it would be open to everyone"),
+
+  // How often.
+  global_rate_limit: refused(LIMITS, (parents) => limits(parents[0]?.["global_rate_limit"])),
+  disable_rate_limit: quiet,
+  disable_quota: quiet,
+
+  // Transport security that was asked for.
+  certificates: refused(TLS_IN, unless("domain_disabled")),
+  upstream_certificates: refused(TLS_OUT, unless("upstream_certificates_disabled")),
+  upstream_certificates_disabled: quiet,
+  pinned_public_keys: refused(TLS_OUT, unless("certificate_pinning_disabled")),
+  certificate_pinning_disabled: quiet,
+  enable_proxy_protocol: ignored("only TCP listeners read the PROXY protocol"),
+
+  // What is done to a call.
+  definition: refused("versions are not supported by this version", inside("definition", "enabled")),
+  "version_data.not_versioned": quiet,
+  "version_data.default_version": quiet,
+  ...below("version_data.versions.*", VERSION),
+  ...below("version_data.versions.*.extended_paths", EXTENDED),
+  request_signing: refused("signing requests is not supported", inside("request_signing", "is_enabled")),
+  upstream_auth: refused("credentials towards the service are not supported", inside("upstream_auth", "enabled")),
+  "custom_middleware.driver": quiet,
+  "custom_middleware.id_extractor": quiet,
+  custom_middleware: refused(CODE),
+  custom_middleware_bundle: refused(CODE, unless("custom_middleware_bundle_disabled")),
+  custom_middleware_bundle_disabled: quiet,
+  graphql: refused("GraphQL is not supported", inside("graphql", "enabled")),
+  is_oas: refused("its OAS companion may restrict what this file does not; only classic definitions are read"),
+  application_protocol: refused("only HTTP/2 and gRPC are proxied"),
+  json_rpc_version: refused("only HTTP/2 and gRPC are proxied"),
+  response_processors: ignored("response metadata is not rewritten by this version"),
+  CORS: ignored("answers to browsers are the service's own", inside("CORS", "enable")),
+  cache_options: ignored(FOR_CACHE, inside("cache_options", "enable_cache")),
+  enable_batch_request_support: ignored("batches are not supported"),
+  uptime_tests: ignored("targets are not checked for health by this version", (parents) =>
+    hasChecks(parents[0]?.["uptime_tests"]),
+  ),
+  event_handlers: ignored("events are not sent"),
+  notifications: ignored("events are not sent"),
+  error_overrides: ignored("error answers are fixed"),
+
+  // Bookkeeping.
+  do_not_track: quiet,
+  enable_detailed_recording: ignored(ANALYTICS),
+  detailed_tracing: ignored("traces are not supported by this version"),
+  analytics_plugin: ignored(ANALYTICS),
+  tag_headers: quiet,
+  expire_analytics_after: quiet,
+  config_data: quiet,
+  config_data_disabled: quiet,
+  enable_context_vars: quiet,
+  tags: quiet,
+  tags_disabled: quiet,
+};
+
+function below(prefix: string, table: Readonly<Record<string, Support>>): Record<string, Support> {
+  return Object.fromEntries(Object.entries(table).map(([key, support]) => [`${prefix}.${key}`, support]));
+}
+
+function isOn(value: unknown, key: string): boolean {
+  return typeof value === "object" && value !== null && (value as Record<string, unknown>)[key] === true;
+}
+
+// As in Tyk: without a rate and a span it limits nothing.
+function limits(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { disabled, rate, per } = value as Record<string, unknown>;
+  return disabled !== true && rate !== undefined && rate !== 0 && per !== undefined && per !== 0;
+}
+
+function hasChecks(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || isOn(value, "disabled")) return false;
+  const list = (value as Record<string, unknown>)["check_list"];
+  return Array.isArray(list) && list.length > 0;
+}
