@@ -10,40 +10,26 @@ function isPlain(octet: number): boolean {
   return octet >= 0x20 && octet <= 0x7e && octet !== 0x25;
 }
 
-/** Octets of the coded form of one code point. */
-function codedLength(point: number): number {
-  if (point < 0x80) return isPlain(point) ? 1 : 3;
-  return point < 0x800 ? 6 : point < 0x10000 ? 9 : 12;
-}
-
 /**
  * The coded form, cut after the last code point that fits into `limit` octets. A blank at either end is coded too: a
  * field value must not begin or end with one (RFC 9113 8.2.1). A lone surrogate reads as U+FFFD.
  */
 export function encodeGrpcMessage(message: string, limit = 4096): string {
   let out = "";
-  let length = 0;
-  let blanks = "";
   for (let at = 0; at < message.length; ) {
-    let point = message.codePointAt(at)!;
+    const point = message.codePointAt(at)!;
+    const first = at === 0;
     at += point > 0xffff ? 2 : 1;
-    if (point >= 0xd800 && point <= 0xdfff) point = 0xfffd;
-    // Three octets are counted for each blank, since any of them may turn out to be the last.
-    length += point === 0x20 ? 3 : codedLength(point);
-    if (length > limit) break;
-    if (point === 0x20) {
-      blanks += " ";
-      continue;
-    }
-    out += inner(out, blanks) + coded(point);
-    length -= out.length > blanks.length && blanks !== "" ? 0 : 0;
-    blanks = "";
+    const atEnd = first || at === message.length;
+    const piece = point === 0x20 && atEnd ? percent(point) : coded(isSurrogate(point) ? 0xfffd : point);
+    if (out.length + piece.length > limit) return out.trimEnd();
+    out += piece;
   }
-  return out + "%20".repeat(blanks.length);
+  return out;
 }
 
-function inner(before: string, blanks: string): string {
-  return before === "" ? "%20".repeat(blanks.length) : blanks;
+function isSurrogate(point: number): boolean {
+  return point >= 0xd800 && point <= 0xdfff;
 }
 
 function coded(point: number): string {
