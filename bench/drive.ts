@@ -1,0 +1,85 @@
+/**
+ * One run of one scenario against one port: picks the client, starts it, hands back what it counted. Must not know proxies' names.
+ * Runs once per round.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { onPath } from "./children.js";
+import { runH2load } from "./h2load.js";
+import { ECHO_PATH, givePath, message, TAKE_PATH } from "./load/message.js";
+import type { LoadOrder } from "./load/order.js";
+import { runGrpcJs, runOwnClient } from "./load/run-client.js";
+import type { Outcome } from "./outcome.js";
+import type { Scenario } from "./scenarios.js";
+import { placeOnCores, scratchFolder } from "./stage.js";
+
+export interface Drive {
+  readonly scenario: Scenario;
+  readonly port: number;
+  readonly seconds: number;
+  readonly client: "own" | "h2load" | "grpc-js";
+  /** Calls per second in the open loop; 0 = closed. */
+  readonly rate: number;
+  readonly serviceName: string;
+}
+
+/** Who drives: the wish of the command line, else of the scenario, as far as the program can do it. */
+export const chooseClient = (scenario: Scenario, wish: string | null): Drive["client"] => {
+  const able =
+    onPath("h2load") !== null && scenario.kind === "unary" && !scenario.varying && scenario.service === "nghttpd";
+  if (wish === "grpc-js") return "grpc-js";
+  const preferred = wish ?? scenario.client;
+  return preferred === "h2load" && able ? "h2load" : "own";
+};
+
+const requestFile = (bytes: number): string => {
+  const file = join(scratchFolder(), `request-${bytes}`);
+  writeFileSync(file, message(bytes));
+  return file;
+};
+
+const pathOf = (scenario: Scenario, serviceName: string): string => {
+  if (scenario.kind === "client") return TAKE_PATH;
+  if (scenario.kind === "bidi") return ECHO_PATH;
+  const echoes = serviceName === "echo" && scenario.kind === "unary" && scenario.requestBytes === scenario.replyBytes;
+  return echoes ? ECHO_PATH : givePath(scenario.messages, scenario.replyBytes);
+};
+
+export const orderOf = (drive: Drive): LoadOrder => {
+  const { scenario } = drive;
+  return {
+    port: drive.port,
+    tls: scenario.tls !== "none",
+    kind: scenario.kind,
+    path: pathOf(scenario, drive.serviceName),
+    connections: scenario.connections,
+    streams: scenario.streams,
+    seconds: drive.seconds,
+    calls: 0,
+    requestBytes: scenario.requestBytes,
+    replyBytes: scenario.replyBytes,
+    messages: scenario.messages,
+    varying: scenario.varying,
+    rate: drive.rate,
+    beside: scenario.beside,
+    idle: 0,
+    reconnect: scenario.reconnect,
+  };
+};
+
+export const drive = async (run: Drive): Promise<Outcome> => {
+  const cores = placeOnCores(run.scenario.workers).load;
+  if (run.client === "own") return runOwnClient(orderOf(run), cores);
+  if (run.client === "grpc-js") return runGrpcJs(orderOf(run), cores);
+  return runH2load({
+    port: run.port,
+    tls: run.scenario.tls !== "none",
+    path: pathOf(run.scenario, run.serviceName),
+    connections: run.scenario.connections,
+    streams: run.scenario.streams,
+    seconds: run.seconds,
+    requestFile: requestFile(run.scenario.requestBytes),
+    replyBytes: run.scenario.replyBytes,
+    cores,
+  });
+};

@@ -1,0 +1,29 @@
+/** The load client as a process: an order as JSON on stdin, one outcome as JSON on stdout. */
+import { readFileSync } from "node:fs";
+import type { Outcome } from "../outcome.js";
+import type { LoadOrder } from "./order.js";
+import { LoadSession } from "./session.js";
+
+const order = JSON.parse(readFileSync(0, "utf8")) as LoadOrder;
+
+/** Bulk streams on connections of their own: they are checked like all calls but not timed. */
+const besideOrder = (): LoadOrder => ({
+  ...order,
+  kind: "server",
+  path: "/bench.Load/Give/256/65536",
+  messages: 256,
+  replyBytes: 65_536,
+  connections: order.beside,
+  streams: 1,
+  rate: 0,
+  beside: 0,
+});
+
+const main = async (): Promise<Outcome> => {
+  const beside = order.beside > 0 ? new LoadSession(besideOrder()).run() : null;
+  const outcome = await new LoadSession(order).run();
+  const other = await beside;
+  return other === null ? outcome : { ...outcome, failures: { ...other.failures, ...outcome.failures } };
+};
+
+process.stdout.write(JSON.stringify(await main()), () => process.exit(0));

@@ -1,0 +1,51 @@
+/** The header fields of the client's calls, per connection, with or without values that change every time. Runs once per call. */
+import { type HeaderEncoder, SentField } from "./header-encoder.js";
+import type { LoadOrder } from "./order.js";
+
+const BLOCK_LIMIT = 2048;
+const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
+
+export class RequestHeaders {
+  readonly #encoder: HeaderEncoder;
+  readonly #fields: SentField[];
+  readonly #timeout = new SentField("grpc-timeout", "");
+  readonly #trace = new SentField("traceparent", "");
+  readonly #varying: boolean;
+  readonly #scratch = Buffer.allocUnsafe(BLOCK_LIMIT);
+  #steady: Buffer = Buffer.alloc(0);
+  #steadyVersion = -1;
+
+  constructor(order: LoadOrder, encoder: HeaderEncoder) {
+    this.#encoder = encoder;
+    this.#varying = order.varying;
+    this.#fields = [
+      new SentField(":method", "POST"),
+      new SentField(":scheme", order.tls ? "https" : "http"),
+      new SentField(":path", order.path),
+      new SentField(":authority", `127.0.0.1:${order.port}`),
+      new SentField("content-type", "application/grpc"),
+      new SentField("te", "trailers"),
+      new SentField("user-agent", "grpc-bench/1.0"),
+      new SentField("grpc-accept-encoding", "identity,deflate,gzip"),
+    ];
+    if (order.varying) this.#fields.push(this.#timeout, this.#trace);
+  }
+
+  /** The block for call number `serial`; good until the next call of this function. */
+  block(serial: number): Buffer {
+    if (this.#varying) {
+      this.#timeout.change(`${10_000_000 + (serial % 20_000_000)}u`);
+      const mixed = Math.imul(serial, 0x9e3779b1);
+      this.#trace.change(
+        `00-${hex(mixed)}${hex(~mixed)}${hex(serial)}${hex(mixed ^ serial)}-${hex(serial)}${hex(mixed)}-01`,
+      );
+    } else if (this.#steadyVersion === this.#encoder.version) return this.#steady;
+    const before = this.#encoder.version;
+    const block = this.#scratch.subarray(0, this.#encoder.encode(this.#fields, this.#scratch, 0));
+    if (!this.#varying && before === this.#encoder.version) {
+      this.#steady = Buffer.from(block);
+      this.#steadyVersion = before;
+    }
+    return block;
+  }
+}

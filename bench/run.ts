@@ -1,0 +1,122 @@
+/**
+ * `npm run bench`: reads the command line, builds each stage, runs the rounds, prints and keeps the results. The exit code is 1 when any
+ * scenario failed, 2 when the command line is wrong. Must not know how anything is measured.
+ */
+
+import { compareWithBase } from "./base.js";
+import { endWithParent, onPath, stopAllChildren, usableCores } from "./children.js";
+import { type Options, readOptions, USAGE, UsageError } from "./options.js";
+import { isInstalled, PEERS } from "./peers/all.js";
+import type { Peer } from "./peers/peer.js";
+import { sluice } from "./peers/sluice.js";
+import { profileScenario } from "./profile.js";
+import { openLoopRate } from "./rates.js";
+import { keepResults, projectRoot } from "./results.js";
+import { type RoundsPlan, runRounds, type ScenarioResult } from "./rounds.js";
+import { SCENARIOS, type Scenario } from "./scenarios.js";
+import { runSpecial } from "./special.js";
+import { buildStage, removeScratch, stageKey } from "./stage.js";
+import { failureLines, latencyTable, markdownTable, rateTable } from "./table.js";
+
+const say = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+const chooseScenarios = (options: Options): Scenario[] => {
+  const chosen = SCENARIOS.filter((scenario) =>
+    options.scenarios.length > 0 ? options.scenarios.includes(scenario.name) : !options.quick || scenario.quick,
+  );
+  const cores = usableCores().length;
+  return chosen.filter((scenario) => {
+    const fits = scenario.workers < Math.max(2, cores);
+    if (!fits) say(`left out: ${scenario.name} needs ${scenario.workers + 1} cores, ${cores} are usable`);
+    return fits;
+  });
+};
+
+const choosePeers = (options: Options): Peer[] => {
+  const wanted = PEERS.filter((peer) => options.peers.length === 0 || options.peers.includes(peer.name));
+  for (const peer of wanted) if (!isInstalled(peer)) say(`left out: ${peer.title} is not on the PATH`);
+  if (options.peers.length === 0) say("left out: Tyk (it needs a Redis of its own; see bench/README.md)");
+  return [sluice(projectRoot), ...wanted.filter(isInstalled)];
+};
+
+const groupByStage = (scenarios: readonly Scenario[]): Scenario[][] => {
+  const groups = new Map<string, Scenario[]>();
+  for (const scenario of scenarios) {
+    const key = stageKey(scenario);
+    groups.set(key, [...(groups.get(key) ?? []), scenario]);
+  }
+  return [...groups.values()];
+};
+
+/** On a terminal one line is written over and over; into a file only what changes per scenario. */
+const progressTo = (terminal: boolean): ((text: string) => void) => {
+  let last = "";
+  return (text) => {
+    if (terminal) return void process.stderr.write(`\r\x1b[K${text}`);
+    const head = text.split(":")[0]!;
+    if (head !== last) say(head);
+    last = head;
+  };
+};
+
+const runStages = async (
+  scenarios: readonly Scenario[],
+  peers: readonly Peer[],
+  plan: RoundsPlan,
+  options: Options,
+): Promise<ScenarioResult[]> => {
+  const results: ScenarioResult[] = [];
+  for (const group of groupByStage(scenarios)) {
+    plan.progress(
+      `starting ${group[0]!.alone ? "Sluice" : "every proxy"} for ${group.map((scenario) => scenario.name).join(", ")}`,
+    );
+    const stage = await buildStage(group, group[0]!.alone ? peers.filter((peer) => peer.role === "sluice") : peers);
+    for (const [name, reason] of stage.absent) say(`\rnot running: ${name}: ${reason}`);
+    for (const scenario of group) {
+      const special = await runSpecial(stage, scenario, plan);
+      results.push(special ?? (await runRounds(stage, scenario, await openLoopRate(stage, scenario, plan), plan)));
+      if (options.profile) await profileScenario(scenario, say);
+    }
+    await stage.stop();
+  }
+  return results;
+};
+
+const main = async (): Promise<number> => {
+  const options = readOptions(process.argv.slice(2));
+  endWithParent(removeScratch);
+  const scenarios = chooseScenarios(options);
+  const plan: RoundsPlan = {
+    rounds: options.rounds,
+    seconds: options.seconds,
+    client: options.client,
+    progress: progressTo(process.stderr.isTTY === true),
+  };
+  if (onPath("h2load") === null) say("h2load is not installed: our own client drives everything");
+  const started = Date.now();
+  if (options.base !== null) return compareWithBase(options.base, scenarios, plan);
+  const results = await runStages(scenarios, choosePeers(options), plan, options);
+  await stopAllChildren();
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (options.keep) keepResults(results, options);
+  if (options.json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else
+    process.stdout.write(
+      `\nCPU of the proxy; in brackets Sluice's share of it\n\n${markdownTable(results)}\n\n${rateTable(results)}\n\n${latencyTable(results)}\n`,
+    );
+  const failures = failureLines(results);
+  for (const line of failures) say(line);
+  say(`took ${Math.round((Date.now() - started) / 1000)} s`);
+  return failures.length > 0 ? 1 : 0;
+};
+
+main()
+  .then((code) => process.exit(code))
+  .catch(async (error: unknown) => {
+    await stopAllChildren();
+    if (error instanceof UsageError) say(`${error.message === "" ? "" : `${error.message}\n\n`}${USAGE}`);
+    else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exit(error instanceof UsageError ? 2 : 1);
+  });

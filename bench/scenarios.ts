@@ -1,0 +1,231 @@
+/**
+ * The scenarios as data: each asks one question. Must not know how they are driven. Read once.
+ * Sizes are whole gRPC messages in bytes, the five bytes of prefix included.
+ */
+export interface Scenario {
+  readonly name: string;
+  readonly question: string;
+  readonly quick: boolean;
+  /** What the CPU time is divided by. */
+  readonly unit: "call" | "message" | "MB" | "connection";
+  /** `h2load` where installed, for its small appetite; `own` where calls differ, stream or must be timed. */
+  readonly client: "h2load" | "own";
+  readonly service: "nghttpd" | "echo";
+  readonly kind: "unary" | "server" | "client" | "bidi";
+  readonly connections: number;
+  readonly streams: number;
+  readonly requestBytes: number;
+  readonly replyBytes: number;
+  /** Messages per call, for the streaming kinds. */
+  readonly messages: number;
+  /** A `grpc-timeout` and a `traceparent` of its own on every call. */
+  readonly varying: boolean;
+  /** Open loop: the share of what the dearest peer can carry; 0 = closed loop. */
+  readonly rateShare: number;
+  /** Bulk streams running beside the measured small calls. */
+  readonly beside: number;
+  /** Connections that only stay open, for memory. */
+  readonly idle: number;
+  /** Every connection carries one call and is closed: the cost is per connection. */
+  readonly reconnect: boolean;
+  readonly tls: "none" | "front" | "both";
+  /** Gateway workers; the scenario is left out on machines with fewer cores to spare. */
+  readonly workers: number;
+  readonly definitions: number;
+  /** Only Sluice takes part: the question is about itself. */
+  readonly alone: boolean;
+}
+
+const unary: Scenario = {
+  name: "",
+  question: "",
+  quick: false,
+  unit: "call",
+  client: "h2load",
+  service: "nghttpd",
+  kind: "unary",
+  connections: 10,
+  streams: 100,
+  requestBytes: 12,
+  replyBytes: 12,
+  messages: 1,
+  varying: false,
+  rateShare: 0,
+  beside: 0,
+  idle: 0,
+  reconnect: false,
+  tls: "none",
+  workers: 1,
+  definitions: 1,
+  alone: false,
+};
+const own: Scenario = { ...unary, client: "own", service: "echo" };
+
+export const MEGABYTE = 1 << 20;
+
+export const SCENARIOS: readonly Scenario[] = [
+  { ...unary, name: "unary-10x100", question: "What does a call cost when connections are busy?", quick: true },
+  {
+    ...unary,
+    name: "unary-50x10",
+    connections: 50,
+    streams: 10,
+    question: "… with more connections and fewer calls on each?",
+    quick: true,
+  },
+  {
+    ...unary,
+    name: "unary-100x1",
+    connections: 100,
+    streams: 1,
+    question: "… with one call at a time on each of many connections?",
+    quick: true,
+  },
+  {
+    ...unary,
+    name: "unary-1x1",
+    connections: 1,
+    streams: 1,
+    question: "What does a lonely call cost, with nothing to share?",
+    quick: true,
+  },
+  {
+    ...own,
+    name: "deadline-10x100",
+    varying: true,
+    quick: true,
+    question: "… when every call has its own grpc-timeout and traceparent, as real clients do?",
+  },
+  {
+    ...unary,
+    name: "reply-1mb",
+    connections: 4,
+    streams: 2,
+    replyBytes: MEGABYTE,
+    unit: "MB",
+    quick: true,
+    question: "What does a megabyte of response cost?",
+  },
+  { ...unary, name: "reply-1kb", replyBytes: 1024, question: "A call with a response of 1 KB?" },
+  { ...unary, name: "reply-10kb", replyBytes: 10240, question: "A call with a response of 10 KB?" },
+  {
+    ...own,
+    name: "request-1mb",
+    connections: 4,
+    streams: 2,
+    requestBytes: MEGABYTE,
+    unit: "MB",
+    kind: "client",
+    messages: 1,
+    question: "What does a megabyte of request cost?",
+  },
+  {
+    ...own,
+    name: "server-stream",
+    kind: "server",
+    streams: 10,
+    messages: 1000,
+    replyBytes: 64,
+    unit: "message",
+    question: "What does a small message of a server stream cost?",
+  },
+  {
+    ...own,
+    name: "client-stream",
+    kind: "client",
+    streams: 10,
+    messages: 1000,
+    requestBytes: 64,
+    unit: "message",
+    question: "What does a small message of a client stream cost?",
+  },
+  {
+    ...own,
+    name: "bidi-stream",
+    kind: "bidi",
+    streams: 10,
+    messages: 1000,
+    requestBytes: 64,
+    replyBytes: 64,
+    unit: "message",
+    question: "What does one message and its answer cost in a ping-pong?",
+  },
+  {
+    ...own,
+    name: "bulk-stream",
+    kind: "server",
+    connections: 4,
+    streams: 1,
+    messages: 256,
+    replyBytes: 65536,
+    unit: "MB",
+    question: "What does a megabyte of a long stream of 64 KB messages cost?",
+  },
+  {
+    ...own,
+    name: "mixed",
+    connections: 10,
+    streams: 1,
+    beside: 4,
+    question: "How long do small calls wait beside bulk streams on the same worker (p99)?",
+  },
+  {
+    ...own,
+    name: "open-60",
+    streams: 100,
+    rateShare: 0.6,
+    question: "How long do calls take at 60 % of what the dearest proxy can carry?",
+  },
+  {
+    ...own,
+    name: "open-90",
+    streams: 100,
+    rateShare: 0.9,
+    question: "How long do calls take at 90 % of what the dearest proxy can carry?",
+  },
+  { ...unary, name: "tls-10x100", tls: "front", question: "What does a call cost with TLS in front?" },
+  {
+    ...unary,
+    name: "tls-reply-1mb",
+    connections: 4,
+    streams: 2,
+    replyBytes: MEGABYTE,
+    unit: "MB",
+    tls: "front",
+    question: "What does a megabyte of response cost with TLS in front?",
+  },
+  { ...unary, name: "tls-both-10x100", tls: "both", question: "What does a call cost with TLS on both sides?" },
+  {
+    ...own,
+    name: "connect",
+    connections: 50,
+    streams: 1,
+    reconnect: true,
+    unit: "connection",
+    question: "What does a new connection with one call cost?",
+  },
+  {
+    ...own,
+    name: "idle-10000",
+    connections: 1,
+    streams: 1,
+    idle: 10_000,
+    unit: "connection",
+    question: "How much memory does an idle connection hold?",
+  },
+  {
+    ...unary,
+    name: "definitions-1000",
+    definitions: 1000,
+    alone: true,
+    question: "Does a call cost more with 1,000 API definitions loaded?",
+  },
+  {
+    ...unary,
+    name: "workers-2",
+    connections: 20,
+    workers: 2,
+    alone: true,
+    question: "Does a call cost more with two workers?",
+  },
+];

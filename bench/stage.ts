@@ -1,0 +1,193 @@
+/**
+ * A stage: one upstream service and the proxies of the run, all started and waiting, for scenarios that need the same set-up.
+ * Must not know load or figures. Built once per distinct set-up.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Child, freePort, onPath, startChild, untilListening, usableCores } from "./children.js";
+import { type CpuMeter, cpuMeter } from "./cpu.js";
+import { givePath, message } from "./load/message.js";
+import type { Certificate, Peer, Place } from "./peers/peer.js";
+import type { Scenario } from "./scenarios.js";
+
+export interface Contender {
+  readonly peer: Peer;
+  readonly port: number;
+  readonly controlPort: number;
+  readonly child: Child;
+  readonly meter: CpuMeter;
+}
+
+export interface Stage {
+  readonly key: string;
+  readonly service: Child;
+  readonly serviceName: string;
+  readonly servicePort: number;
+  readonly contenders: readonly Contender[];
+  /** Proxies that cannot take part, with the reason: named, not failed. */
+  readonly absent: ReadonlyMap<string, string>;
+  /** Proxies that should have started and did not: every scenario through them has failed. */
+  readonly broken: ReadonlyMap<Peer, string>;
+  readonly folder: string;
+  stop(): Promise<void>;
+}
+
+export interface Cores {
+  readonly proxy: string;
+  readonly load: string;
+}
+
+/** The proxy alone on the first cores, everything else on the last: so that the proxy's work is only ever its own. */
+export const placeOnCores = (workers = 1): Cores => {
+  const cores = usableCores();
+  if (cores.length < 2) return { proxy: "", load: "" };
+  const taken = Math.min(workers, cores.length - 1);
+  return { proxy: cores.slice(0, taken).join(","), load: cores.slice(taken).join(",") };
+};
+
+let scratch: string | null = null;
+
+/** One folder for everything the run writes aside from its results. */
+export const scratchFolder = (): string => {
+  scratch ??= mkdtempSync(join(tmpdir(), "sluice-bench-"));
+  return scratch;
+};
+
+export const removeScratch = (): void => {
+  if (scratch !== null) rmSync(scratch, { recursive: true, force: true });
+  scratch = null;
+};
+
+export const stageKey = (scenario: Scenario): string =>
+  [scenario.service, scenario.tls, scenario.workers, scenario.definitions, scenario.alone].join(" ");
+
+let certificate: Certificate | null = null;
+
+const makeCertificate = (): Certificate => {
+  if (certificate !== null) return certificate;
+  const [key, crt] = [join(scratchFolder(), "bench.key"), join(scratchFolder(), "bench.crt")];
+  const made = spawnSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=127.0.0.1",
+      "-addext",
+      "subjectAltName=IP:127.0.0.1",
+      "-keyout",
+      key,
+      "-out",
+      crt,
+    ],
+    { encoding: "utf8" },
+  );
+  if (made.status !== 0) throw new Error(`openssl could not make a certificate: ${made.stderr}`);
+  const read = (file: string): string => spawnSync("cat", [file], { encoding: "utf8" }).stdout;
+  certificate = { certificate: read(crt), key: read(key) };
+  return certificate;
+};
+
+/** The replies as files, so that a static server answers the same paths as our own service. */
+const writeReplies = (root: string, sizes: ReadonlySet<number>): void => {
+  for (const size of sizes) {
+    const file = join(root, givePath(1, size));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, message(size));
+  }
+};
+
+const serviceCommand = (name: string, port: number, root: string, tls: Certificate | null) => {
+  const files = tls === null ? [] : [join(root, "service.key"), join(root, "service.crt")];
+  if (tls !== null) {
+    writeFileSync(files[0]!, tls.key);
+    writeFileSync(files[1]!, tls.certificate);
+  }
+  if (name === "nghttpd") {
+    return {
+      file: "nghttpd",
+      args: [
+        "-n1",
+        "-m1000",
+        "-w20",
+        "-W24",
+        "-d",
+        root,
+        "--trailer",
+        "grpc-status: 0",
+        ...(tls === null ? ["--no-tls"] : []),
+        String(port),
+        ...files,
+      ],
+    };
+  }
+  return {
+    file: process.execPath,
+    args: [fileURLToPath(new URL("./load/echo.js", import.meta.url)), String(port), ...files],
+  };
+};
+
+export const buildStage = async (scenarios: readonly Scenario[], peers: readonly Peer[]): Promise<Stage> => {
+  const first = scenarios[0]!;
+  const cores = placeOnCores(first.workers);
+  const folder = mkdtempSync(join(scratchFolder(), "stage-"));
+  writeReplies(folder, new Set(scenarios.map((scenario) => scenario.replyBytes)));
+  const serviceName = first.service === "nghttpd" && onPath("nghttpd") !== null ? "nghttpd" : "echo";
+  const servicePort = await freePort();
+  const backTls = first.tls === "both" ? makeCertificate() : null;
+  const service = startChild(serviceName, serviceCommand(serviceName, servicePort, folder, backTls), cores.load);
+  await untilListening(service, servicePort);
+  const contenders: Contender[] = [];
+  const absent = new Map<string, string>();
+  const broken = new Map<Peer, string>();
+  for (const peer of peers) {
+    const own = join(folder, peer.name);
+    mkdirSync(own);
+    const place: Place = {
+      port: await freePort(),
+      controlPort: await freePort(),
+      upstreamPort: servicePort,
+      folder: own,
+      workers: first.workers,
+      definitions: first.definitions,
+      frontTls: first.tls === "none" ? null : makeCertificate(),
+      backTls: backTls !== null,
+    };
+    const reason = peer.cannot(place);
+    if (reason !== null) {
+      absent.set(peer.name, reason);
+      continue;
+    }
+    try {
+      const child = startChild(peer.name, peer.command(place), cores.proxy);
+      await untilListening(child, place.port);
+      contenders.push({ peer, port: place.port, controlPort: place.controlPort, child, meter: cpuMeter(child.pid) });
+    } catch (error) {
+      broken.set(peer, error instanceof Error ? error.message : String(error));
+    }
+  }
+  return {
+    key: stageKey(first),
+    service,
+    serviceName,
+    servicePort,
+    contenders,
+    absent,
+    broken,
+    folder,
+    stop: async () => {
+      await Promise.all([...contenders.map((one) => one.child.stop()), service.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};

@@ -1,0 +1,96 @@
+/**
+ * The few figures the bench speaks in: median, spread, ratio, and a rank test for "is it different". Pure arithmetic; must not know
+ * what was measured. Runs once per table row.
+ */
+
+export const median = (values: readonly number[]): number => {
+  if (values.length === 0) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+};
+
+/** Half the distance from the smallest to the largest, as a share of the median: "± 4 %". */
+export const spread = (values: readonly number[]): number =>
+  values.length < 2 ? 0 : (Math.max(...values) - Math.min(...values)) / 2 / median(values);
+
+/** The ratio of each round's pair, then its median: what both suffered in the same second falls out. */
+export const pairedRatio = (ours: readonly number[], theirs: readonly number[]): number => {
+  const pairs = Math.min(ours.length, theirs.length);
+  const ratios: number[] = [];
+  for (let i = 0; i < pairs; i++) ratios.push(ours[i]! / theirs[i]!);
+  return median(ratios);
+};
+
+/** Complementary error function, Abramowitz and Stegun 7.1.26: wrong by less than 1.5e-7, enough for a p-value. */
+const erfc = (x: number): number => {
+  const t = 1 / (1 + 0.3275911 * x);
+  const sum = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sum * Math.exp(-x * x);
+};
+
+interface Ranked {
+  readonly sum: number;
+  readonly ties: number;
+}
+
+/** Sum of the ranks of `a` among both; equal values share the mean of their ranks. */
+const rankSum = (a: readonly number[], b: readonly number[]): Ranked => {
+  const all = [...a.map((value) => ({ value, ours: true })), ...b.map((value) => ({ value, ours: false }))];
+  all.sort((x, y) => x.value - y.value);
+  let sum = 0;
+  let ties = 0;
+  for (let i = 0; i < all.length; ) {
+    let j = i;
+    while (j < all.length && all[j]!.value === all[i]!.value) j++;
+    const rank = (i + 1 + j) / 2;
+    for (let k = i; k < j; k++) if (all[k]!.ours) sum += rank;
+    const tied = j - i;
+    ties += tied * tied * tied - tied;
+    i = j;
+  }
+  return { sum, ties };
+};
+
+/** How many ways to choose `count` of the first `of` ranks reach each U: the exact distribution without ties. */
+const exactCounts = (n: number, m: number): number[] => {
+  let rows: number[][] = Array.from({ length: n + 1 }, (_, k) => (k === 0 ? [1] : []));
+  for (let rank = 1; rank <= n + m; rank++) {
+    const next = rows.map((row) => [...row]);
+    for (let k = 1; k <= n; k++)
+      rows[k - 1]!.forEach((ways, sum) => {
+        next[k]![sum + rank] = (next[k]![sum + rank] ?? 0) + ways;
+      });
+    rows = next;
+  }
+  const offset = (n * (n + 1)) / 2;
+  return Array.from({ length: n * m + 1 }, (_, u) => rows[n]![u + offset] ?? 0);
+};
+
+const EXACT_LIMIT = 20;
+
+/** Two-sided Mann-Whitney U: exact for short runs without ties, the normal approximation (with ties corrected) otherwise. */
+export const mannWhitney = (a: readonly number[], b: readonly number[]): number => {
+  const [n, m] = [a.length, b.length];
+  if (n === 0 || m === 0) return 1;
+  const { sum, ties } = rankSum(a, b);
+  const u = sum - (n * (n + 1)) / 2;
+  if (ties === 0 && n + m <= EXACT_LIMIT) {
+    const counts = exactCounts(n, m);
+    const total = counts.reduce((x, y) => x + y, 0);
+    const low = Math.min(u, n * m - u);
+    return Math.min(1, (2 * counts.slice(0, low + 1).reduce((x, y) => x + y, 0)) / total);
+  }
+  const size = n + m;
+  const deviation = Math.sqrt(((n * m) / 12) * (size + 1 - ties / (size * (size - 1))));
+  if (deviation === 0) return 1;
+  return erfc(Math.max(0, Math.abs(u - (n * m) / 2) - 0.5) / deviation / Math.SQRT2);
+};
+
+export type Difference = "lower" | "higher" | "no difference";
+
+/** `lower` means that `change` uses less than `base`, at the 5 % level. */
+export const difference = (base: readonly number[], change: readonly number[], level = 0.05): Difference => {
+  if (mannWhitney(base, change) >= level) return "no difference";
+  return median(change) < median(base) ? "lower" : "higher";
+};
