@@ -24,7 +24,11 @@ const MOST_CREDIT = 16 * BLOCKS_PER_EVICTION;
 /** Up to here a loop is faster than a call that copies. */
 const SHORT_COPY = 48;
 
+/** Never wraps: an encoder that took over another's number would take its entries for its own. */
 let lastEncoder = 0;
+
+/** The block being written: one for the whole worker, so that an idle connection holds none. Grows to the largest. */
+let scratch: Uint8Array = new Uint8Array(FIRST_OUT);
 
 /** Octets that encodeLiteral writes at most for this field. */
 export function literalBound(field: Field): number {
@@ -71,8 +75,6 @@ export class HpackEncoder {
   generation = 0;
   /** The last block changed the table or carried a size update: its bytes must not be sent again. */
   lastInserted = false;
-  /** The last block, from 0; valid until the next call. Grows. */
-  out: Uint8Array = new Uint8Array(FIRST_OUT);
   entries = 0;
   tableSize = 0;
 
@@ -90,13 +92,17 @@ export class HpackEncoder {
   #credit = MOST_CREDIT;
 
   constructor(maxTable: number) {
-    lastEncoder = (lastEncoder + 1) & 0x3fffffff;
-    this.#id = lastEncoder;
+    this.#id = ++lastEncoder;
     this.#maxTable = maxTable;
     this.#capacity = Math.min(maxTable, DEFAULT_TABLE_SIZE);
     // The peer takes the table to be as large as its default until told otherwise (4.2).
     if (this.#capacity < DEFAULT_TABLE_SIZE) this.#announce(this.#capacity);
     for (let i = 0; i < FIRST_SLOTS; i++) this.#ring.push(null);
+  }
+
+  /** The last block, from 0: shared by all encoders, so copy it before any of them encodes again. */
+  get out(): Uint8Array {
+    return scratch;
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE, in force from its acknowledgement by us. */
@@ -127,11 +133,11 @@ export class HpackEncoder {
     let at = this.#final >= 0 ? this.#sizeUpdates() : 0;
     for (let i = 0; i < count; i++) {
       const field = fields[i]!;
-      if (at + field.size + 3 * INTEGER_BOUND > this.out.length) this.#growOut(at + literalBound(field));
+      if (at + field.size + 3 * INTEGER_BOUND > scratch.length) growScratch(at + literalBound(field));
       const index = field.staticIndex;
       if (index !== 0) {
-        if (field.name.credential) at = encodeLiteral(field, this.out, at);
-        else this.out[at++] = 0x80 | index;
+        if (field.name.credential) at = encodeLiteral(field, scratch, at);
+        else scratch[at++] = 0x80 | index;
         continue;
       }
       if (field.holder === this.#id && field.heldAs > this.#inserted - this.entries) {
@@ -151,16 +157,16 @@ export class HpackEncoder {
   #writeIndexed(at: number, number: number): number {
     const index = STATIC_LENGTH + 1 + this.#inserted - number;
     if (index < 127) {
-      this.out[at] = 0x80 | index;
+      scratch[at] = 0x80 | index;
       return at + 1;
     }
-    return writeInteger(this.out, at, 0x80, 7, index);
+    return writeInteger(scratch, at, 0x80, 7, index);
   }
 
   /** A field whose place this encoder is not known to the field itself. */
   #encodeOther(field: Field, at: number): number {
     const name = field.name;
-    if (name.credential || field.neverIndexed) return encodeLiteral(field, this.out, at);
+    if (name.credential || field.neverIndexed) return encodeLiteral(field, scratch, at);
     if (!field.stable) return this.#encodeFresh(field, at);
     const number = this.#numbers.get(field);
     if (number !== undefined) {
@@ -170,13 +176,13 @@ export class HpackEncoder {
     }
     if (this.#admits(field)) return this.#encodeInserted(field, at);
     const index = this.#nameIndex(name);
-    if (index === name.staticIndex) return encodeLiteral(field, this.out, at);
-    at = writeInteger(this.out, at, 0, 4, index);
-    return copy(fieldLiteral(field), field.literalValueAt, this.out, at);
+    if (index === name.staticIndex) return encodeLiteral(field, scratch, at);
+    at = writeInteger(scratch, at, 0, 4, index);
+    return copy(fieldLiteral(field), field.literalValueAt, scratch, at);
   }
 
   #encodeFresh(field: Field, at: number): number {
-    return rawLiteral(field, 0, this.#nameIndex(field.name), this.out, at);
+    return rawLiteral(field, 0, this.#nameIndex(field.name), scratch, at);
   }
 
   /** The static index of a name, or where an entry of the table has it, or 0. */
@@ -198,9 +204,9 @@ export class HpackEncoder {
   #encodeInserted(field: Field, at: number): number {
     const index = this.#nameIndex(field.name);
     const literal = fieldLiteral(field);
-    at = writeInteger(this.out, at, 0x40, 6, index);
-    if (index === 0) at = copy(nameLiteral(field.name), 0, this.out, at);
-    at = copy(literal, field.literalValueAt, this.out, at);
+    at = writeInteger(scratch, at, 0x40, 6, index);
+    if (index === 0) at = copy(nameLiteral(field.name), 0, scratch, at);
+    at = copy(literal, field.literalValueAt, scratch, at);
     this.#insert(field);
     return at;
   }
@@ -243,19 +249,19 @@ export class HpackEncoder {
 
   #sizeUpdates(): number {
     let at = 0;
-    if (this.#smallest < this.#final) at = writeInteger(this.out, at, 0x20, 5, this.#smallest);
-    at = writeInteger(this.out, at, 0x20, 5, this.#final);
+    if (this.#smallest < this.#final) at = writeInteger(scratch, at, 0x20, 5, this.#smallest);
+    at = writeInteger(scratch, at, 0x20, 5, this.#final);
     this.#smallest = -1;
     this.#final = -1;
     this.lastInserted = true;
     return at;
   }
+}
 
-  #growOut(needed: number): void {
-    let length = this.out.length;
-    while (length < needed) length *= 2;
-    const out = new Uint8Array(length);
-    out.set(this.out);
-    this.out = out;
-  }
+function growScratch(needed: number): void {
+  let length = scratch.length;
+  while (length < needed) length *= 2;
+  const larger = new Uint8Array(length);
+  larger.set(scratch);
+  scratch = larger;
 }

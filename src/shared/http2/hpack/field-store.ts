@@ -9,12 +9,12 @@
  *
  * Must not know: tables, header blocks, connections. Runs for each literal decoded and each field made by ourselves.
  */
-import { isLegalName } from "./field-flaw.js";
-import { FieldKind, knownNames } from "./field-kind.js";
-import { Field, FieldName } from "./field-record.js";
-import { huffmanDecode, huffmanDecodedBound } from "./huffman.js";
+import { FieldKind } from "./field-kind.js";
+import { Field, type FieldName } from "./field-record.js";
+import { NameStore } from "./name-store.js";
 import { STATIC_LENGTH, staticIndexOf, staticNames, staticValues } from "./static-table.js";
 import { hashOctets, hashText, sameOctets, sameText } from "./wire-hash.js";
+import { copyOf, WireText } from "./wire-text.js";
 
 export interface FieldStoreLimits {
   /** Fields remembered; rounded up to a power of two. */
@@ -28,9 +28,6 @@ export interface FieldStoreLimits {
 }
 
 const WAYS = 4;
-const NAME_SLOTS = 1024;
-/** A longer name is made anew each time. */
-const LONGEST_NAME = 256;
 /** Marks mixed into the hash so that the forms of one value lie in places of their own. */
 const HUFFMAN_MARK = 0x5bd1e995;
 const NEVER_MARK = 0x3c6ef372;
@@ -67,31 +64,23 @@ export class FieldStore {
   readonly #entries: number;
   readonly #maxBytes: number;
   readonly #maxValue: number;
-  readonly #maxNames: number;
   readonly #seed: number;
   readonly #hashes: Int32Array;
   readonly #used: Uint8Array;
   readonly #slots: (Field | null)[] = [];
-  readonly #names = new Map<string, FieldName>();
-  readonly #nameHashes = new Int32Array(NAME_SLOTS);
-  readonly #nameSlots: (FieldName | null)[] = [];
-  readonly #credentials = new Set<string>();
-  #scratch = Buffer.allocUnsafeSlow(4096);
+  readonly #text = new WireText();
+  readonly #names: NameStore;
   #hand = 0;
-  #salt: number;
 
   constructor(limits: FieldStoreLimits = {}) {
     this.#entries = powerOfTwo(limits.entries ?? 8192);
     this.#maxBytes = limits.bytes ?? 4 << 20;
     this.#maxValue = limits.valueBytes ?? 4096;
-    this.#maxNames = limits.names ?? 1024;
     this.#seed = (Math.random() * 0x7fffffff) | 0;
-    this.#salt = (Math.random() * 0x7fffffff) | 0;
+    this.#names = new NameStore(this.#text, limits.names ?? 1024, FIRST_SKIP, this.#seed);
     this.#hashes = new Int32Array(this.#entries);
     this.#used = new Uint8Array(this.#entries);
     for (let i = 0; i < this.#entries; i++) this.#slots.push(null);
-    for (let i = 0; i < NAME_SLOTS; i++) this.#nameSlots.push(null);
-    for (const text of knownNames) this.pin(text);
     this.#fillStatics();
   }
 
@@ -105,36 +94,17 @@ export class FieldStore {
 
   /** The name of this text. Identity lasts until a flood of names; where it must last, pin. */
   name(text: string): FieldName {
-    return this.#names.get(text) ?? this.#newName(text);
+    return this.#names.name(text);
   }
 
   /** A name that this store never forgets: for names in settings, whose number the operator decides. */
   pin(text: string): FieldName {
-    const name = this.name(text);
-    name.pinned = true;
-    return name;
-  }
-
-  #newName(text: string): FieldName {
-    if (this.#names.size >= this.#maxNames) this.#forgetNames();
-    this.#salt = (Math.imul(this.#salt, 0x19660d) + 0x3c6ef35f) | 0;
-    const name = new FieldName(text, this.#salt, FIRST_SKIP);
-    if (this.#credentials.has(text)) markName(name);
-    if (text.length <= LONGEST_NAME) this.#names.set(text, name);
-    return name;
-  }
-
-  #forgetNames(): void {
-    for (const name of this.#names.values()) if (!name.pinned) this.#names.delete(name.text);
-    for (let i = 0; i < NAME_SLOTS; i++) if (this.#nameSlots[i]?.pinned === false) this.#nameSlots[i] = null;
+    return this.#names.pin(text);
   }
 
   /** From now on values of this name are secrets. What tables already hold of it stays there until evicted. */
   markCredential(text: string): void {
-    const lower = text.toLowerCase();
-    if (!isLegalName(lower)) throw new Error(`not a field name: ${text}`);
-    this.#credentials.add(lower);
-    markName(this.pin(lower));
+    this.#names.markCredential(text);
   }
 
   /** The field of this name and value (latin1), interned unless the name is volatile or the value long. */
@@ -167,26 +137,7 @@ export class FieldStore {
 
   /** The name whose string literal holds these octets, or null where its Huffman form is at fault. */
   nameFromWire(buf: Uint8Array, start: number, end: number, huffman: boolean): FieldName | null {
-    const hash = hashOctets(buf, start, end, huffman ? this.#seed ^ HUFFMAN_MARK : this.#seed);
-    const base = hash & (NAME_SLOTS - WAYS);
-    for (let i = base; i < base + WAYS; i++) {
-      if (this.#nameHashes[i] !== hash) continue;
-      const name = this.#nameSlots[i]!;
-      if (name !== null && (huffman ? sameOctets(name.wire, buf, start, end) : sameText(name.text, buf, start, end))) {
-        return name;
-      }
-    }
-    const length = this.#toScratch(buf, start, end, huffman);
-    if (length < 0) return null;
-    const name = this.name(this.#scratch.toString("latin1", 0, length));
-    if (length > LONGEST_NAME) return name;
-    if (huffman) name.wire = copyOf(buf, start, end);
-    let slot = base;
-    while (slot < base + WAYS && this.#nameSlots[slot] !== null) slot++;
-    if (slot === base + WAYS) slot = base + (this.#hand++ & (WAYS - 1));
-    this.#nameSlots[slot] = name;
-    this.#nameHashes[slot] = hash;
-    return name;
+    return this.#names.fromWire(buf, start, end, huffman);
   }
 
   /** The field whose value's string literal holds these octets, or null where its Huffman form is at fault. */
@@ -225,9 +176,9 @@ export class FieldStore {
     huffman: boolean,
     neverIndexed: boolean,
   ): Field | null {
-    const length = this.#toScratch(buf, start, end, huffman);
+    const length = this.#text.read(buf, start, end, huffman);
     if (length < 0) return null;
-    return new Field(name, this.#scratch.toString("latin1", 0, length), neverIndexed, false);
+    return new Field(name, this.#text.text(length), neverIndexed, false);
   }
 
   #newFromWire(
@@ -239,9 +190,9 @@ export class FieldStore {
     huffman: boolean,
     neverIndexed: boolean,
   ): Field | null {
-    const length = this.#toScratch(buf, start, end, huffman);
+    const length = this.#text.read(buf, start, end, huffman);
     if (length < 0) return null;
-    const value = this.#scratch.toString("latin1", 0, length);
+    const value = this.#text.text(length);
     if (length > this.#maxValue) return new Field(name, value, neverIndexed, false);
     if (!huffman) return this.#make(hash, name, value, neverIndexed);
     // The value may be known from its plain form; then only the way to it is new.
@@ -328,23 +279,4 @@ export class FieldStore {
     if (this.#used[this.#hand] === 1) this.#used[this.#hand] = 0;
     else this.#drop(this.#hand);
   }
-
-  /** Puts the octets of a string literal into the scratch; their number, or -1 where the Huffman form is at fault. */
-  #toScratch(buf: Uint8Array, start: number, end: number, huffman: boolean): number {
-    const bound = huffman ? huffmanDecodedBound(end - start) : end - start;
-    if (bound > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(powerOfTwo(bound));
-    if (huffman) return huffmanDecode(buf, start, end, this.#scratch);
-    for (let i = start; i < end; i++) this.#scratch[i - start] = buf[i]!;
-    return bound;
-  }
-}
-
-function markName(name: FieldName): void {
-  name.credential = true;
-  if (name.kind === FieldKind.REGULAR) name.kind = FieldKind.CREDENTIAL;
-}
-
-function copyOf(buf: Uint8Array, start: number, end: number): Uint8Array {
-  // Not buf.slice: on a Buffer that is a view, which would pin the whole read block.
-  return Uint8Array.prototype.slice.call(buf, start, end);
 }
