@@ -1,0 +1,78 @@
+// What the operator typed, as a value.
+// Responsible for the grammar and the usage text. Must not know: what a command does. Runs: once.
+
+import { parseArgs } from "node:util";
+
+export type Command =
+  | { readonly name: "start"; readonly conf: string | undefined; readonly workers: number | undefined }
+  | { readonly name: "lint"; readonly conf: string | undefined }
+  | { readonly name: "version" }
+  | { readonly name: "help" }
+  | { readonly name: "wrong"; readonly problem: string };
+
+export const USAGE = `Sluice, a gRPC gateway.
+
+usage: sluice start [--conf FILE] [--workers N]   serve until SIGTERM or SIGINT
+       sluice lint  [--conf FILE]                 check settings and definitions; exit code 1 lists every problem
+       sluice version
+       sluice help
+
+  --conf FILE     settings in the format of tyk.conf; without it ./tyk.conf, then /etc/tyk/tyk.conf
+  --workers N     worker processes, over the setting "workers"; by default one per core this process may use
+`;
+
+const MOST_WORKERS = 1_024;
+
+export function readCommandLine(args: readonly string[]): Command {
+  try {
+    return command(args);
+  } catch (error) {
+    return wrong(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function command(args: readonly string[]): Command {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      conf: { type: "string" },
+      workers: { type: "string" },
+      help: { type: "boolean", short: "h" },
+      version: { type: "boolean", short: "v" },
+    },
+  });
+  const [name, ...rest] = positionals;
+  if (values.help) return { name: "help" };
+  if (values.version) return { name: "version" };
+  if (name === undefined) return wrong("a command is missing");
+  if (rest.length > 0) return wrong(`unexpected argument ${JSON.stringify(rest[0])}`);
+  if (values.conf === "") return wrong("--conf needs a file");
+  if (values.workers !== undefined && name !== "start") return wrong("--workers belongs to start");
+  if (values.conf !== undefined && name !== "start" && name !== "lint")
+    return wrong(`--conf does not belong to ${name}`);
+  switch (name) {
+    case "start":
+      return start(values.conf, values.workers);
+    case "lint":
+      return { name, conf: values.conf };
+    case "version":
+    case "help":
+      return { name };
+    default:
+      return wrong(`unknown command ${JSON.stringify(name)}`);
+  }
+}
+
+function start(conf: string | undefined, workers: string | undefined): Command {
+  if (workers === undefined) return { name: "start", conf, workers: undefined };
+  const count = /^[0-9]{1,4}$/.test(workers) ? Number(workers) : 0;
+  if (count < 1 || count > MOST_WORKERS) {
+    return wrong(`--workers must be a whole number from 1 to ${MOST_WORKERS}, found ${JSON.stringify(workers)}`);
+  }
+  return { name: "start", conf, workers: count };
+}
+
+function wrong(problem: string): Command {
+  return { name: "wrong", problem };
+}

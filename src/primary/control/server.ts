@@ -1,0 +1,75 @@
+// The control port: HTTP/1.1 and HTTP/2 with prior knowledge on one socket.
+// Responsible for telling the two apart, their limits, and closing. Must not know: routes.
+// Governed by: RFC 9113 section 3.4 (the preface). Runs: per connection of an operator or a probe.
+
+import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import net from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import type { Hono } from "hono";
+
+// "PRI" begins no HTTP/1.1 method: three bytes tell the protocols apart.
+const PREFACE = Buffer.from("PRI");
+// A connection that says nothing, or says half a request, is not kept; nor are more than operators and probes need.
+const SILENCE_MS = 10_000;
+const MOST_CONNECTIONS = 1_024;
+
+export class ControlServer {
+  readonly #http1: http.Server;
+  readonly #http2: http2.Http2Server;
+  readonly #listener: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+
+  constructor(app: Hono) {
+    const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+    this.#http1 = http.createServer({ requestTimeout: SILENCE_MS, headersTimeout: SILENCE_MS }, answer);
+    this.#http2 = http2.createServer(answer);
+    // A peer that breaks the protocol ends its own session; there is nobody else to tell.
+    this.#http2.on("sessionError", () => {});
+    this.#listener = net.createServer((socket) => this.#accept(socket));
+    this.#listener.maxConnections = MOST_CONNECTIONS;
+  }
+
+  /** Rejects with the system's error when the port cannot be opened. */
+  async listen(address: string, port: number): Promise<number> {
+    this.#listener.listen(address === "" ? { port } : { port, host: address });
+    await once(this.#listener, "listening");
+    return (this.#listener.address() as net.AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#listener.listening) return;
+    const closed = once(this.#listener, "close");
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #accept(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(SILENCE_MS, () => socket.destroy());
+    this.#sniff(socket, Buffer.alloc(0));
+  }
+
+  // Waits for as many bytes as it takes, which may come one by one, and puts them back for whoever reads on.
+  #sniff(socket: net.Socket, before: Buffer): void {
+    socket.once("data", (chunk: Buffer) => {
+      socket.pause();
+      const start = Buffer.concat([before, chunk]);
+      const length = Math.min(start.length, PREFACE.length);
+      const mayBeHttp2 = start.compare(PREFACE, 0, length, 0, length) === 0;
+      if (mayBeHttp2 && length < PREFACE.length) {
+        this.#sniff(socket, start);
+        socket.resume();
+        return;
+      }
+      socket.removeAllListeners("timeout");
+      socket.setTimeout(0);
+      socket.unshift(start);
+      (mayBeHttp2 ? this.#http2 : this.#http1).emit("connection", socket);
+    });
+  }
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+// The entry point: `sluice start | lint | version | help`.
+// Responsible for turning a command into its effect and its exit code. Must not know: how anything is done.
+// Exit codes: 0 done, 1 refused (settings, ports, problems found), 2 wrong use. Runs: once.
+
+import { fileURLToPath } from "node:url";
+import { prettify } from "../shared/model/problem.js";
+import { readCommandLine, USAGE } from "./command-line.js";
+import { usableCores } from "./cores.js";
+import { lint } from "./lint.js";
+import { loadConfiguration } from "./loader.js";
+import { exit, log } from "./log.js";
+import { serve } from "./serve.js";
+import { packageVersion } from "./version.js";
+
+const WORKER_FILE = fileURLToPath(new URL("../worker/main.js", import.meta.url));
+
+async function start(conf: string | undefined, workers: number | undefined): Promise<void> {
+  const { settings, definitions, closed, left_out, problems, fatal, ports } = loadConfiguration(conf, process.env);
+  if (fatal || settings === undefined) {
+    process.stderr.write(`${prettify(problems)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  for (const problem of problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
+  await serve(
+    {
+      config: { settings, definitions, closed, ports },
+      leftOut: left_out,
+      version: packageVersion(),
+      workers: workers ?? (settings.workers || usableCores()),
+      workerFile: WORKER_FILE,
+      log,
+    },
+    exit,
+  );
+}
+
+function check(conf: string | undefined): void {
+  const { problems, exitCode } = lint(conf, process.env);
+  process.stdout.write(problems.length === 0 ? "no problems\n" : `${prettify(problems)}\n`);
+  process.exitCode = exitCode;
+}
+
+async function main(): Promise<void> {
+  const command = readCommandLine(process.argv.slice(2));
+  switch (command.name) {
+    case "start":
+      return start(command.conf, command.workers);
+    case "lint":
+      return check(command.conf);
+    case "version":
+      process.stdout.write(`sluice ${packageVersion()}\n`);
+      return;
+    case "help":
+      process.stdout.write(USAGE);
+      return;
+    case "wrong":
+      process.stderr.write(`sluice: ${command.problem}\n\n${USAGE}`);
+      process.exitCode = 2;
+      return;
+  }
+}
+
+await main();

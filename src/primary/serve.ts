@@ -1,0 +1,29 @@
+// The life of a primary process: starts a gateway, listens to signals, leaves with the right exit code.
+// Responsible for the process around the gateway. Must not know: command lines, files. Runs: once.
+
+import { Gateway, type GatewayOptions } from "./gateway.js";
+import { Shutdown } from "./shutdown.js";
+
+/** Resolves when calls are served; from then on signals decide. `exit` flushes what must be flushed and leaves. */
+export async function serve(options: GatewayOptions, exit: (code: number) => void): Promise<void> {
+  const { settings } = options.config;
+  const gateway = new Gateway(options);
+  const times = {
+    delayMs: settings.graceful_shutdown_delay_seconds * 1_000,
+    timeoutMs: settings.graceful_shutdown_timeout_duration * 1_000,
+  };
+  const shutdown = new Shutdown(gateway, times, options.log, () => {
+    options.log.info("ended");
+    exit(0);
+  });
+  process.on("SIGTERM", () => shutdown.signal("SIGTERM"));
+  process.on("SIGINT", () => shutdown.signal("SIGINT"));
+  try {
+    await gateway.start();
+  } catch (error) {
+    options.log.fatal(error instanceof Error ? error.message : String(error));
+    exit(1);
+    return;
+  }
+  options.log.info({ workers: options.workers, accept: settings.accept }, "gateway serves");
+}

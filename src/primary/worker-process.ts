@@ -1,0 +1,188 @@
+// One worker process as the primary sees it.
+// Responsible for: its messages, the connections on their way to it, and what is known of its load.
+// Must not know: why it is started, which worker a connection should go to, what is in a connection.
+// Contract: src/shared/messages.ts. Runs: once per placed connection.
+
+import cluster, { type Worker } from "node:cluster";
+import {
+  decodeToPrimary,
+  encodeMessage,
+  type HealthState,
+  type Load,
+  PROTOCOL_VERSION,
+  type TcpHandle,
+  type ToPrimary,
+  type ToWorker,
+  type WorkerConfig,
+} from "../shared/messages.js";
+
+/** An accepted connection that no worker has taken over yet. */
+export interface Connection {
+  readonly handle: TcpHandle;
+  readonly port: number;
+}
+
+export interface WorkerEvents {
+  ready(worker: WorkerProcess): void;
+  /** It told its load or took connections over: what waits may fit now. */
+  relieved(): void;
+  /** It cannot serve this configuration, or it speaks another version: starting it again would not help. */
+  refused(worker: WorkerProcess, problem: string): void;
+  /** The process has ended and every message it had sent has been read. What it never took over can be taken back. */
+  ended(worker: WorkerProcess, how: string): void;
+}
+
+// A worker whose loop stands still stops taking connections over; the others get them instead.
+const MOST_IN_FLIGHT = 1_024;
+// Far more than it takes to read what one channel holds.
+const MOST_TURNS = 1_000;
+
+export class WorkerProcess {
+  readonly #process: Worker;
+  readonly #events: WorkerEvents;
+  readonly #config: WorkerConfig;
+  readonly #health: HealthState;
+  /** In the order of their ids: the first one is #adopted + 1. */
+  readonly #inFlight: Connection[] = [];
+  #adopted = 0;
+  #sent = 0;
+  #load: Load = { connections: 0, calls: 0 };
+  #ready = false;
+  #draining = false;
+
+  constructor(config: WorkerConfig, health: HealthState, events: WorkerEvents) {
+    this.#config = config;
+    this.#health = health;
+    this.#events = events;
+    this.#process = cluster.fork();
+    this.#process.on("message", (bytes: unknown) => this.#receive(bytes));
+    // A fault of the channel is followed by its end, which is what we act on.
+    this.#process.on("error", () => {});
+    this.#process.on("exit", (code: number, signal: string) => {
+      this.#ready = false;
+      this.#settle(signal ? `signal ${signal}` : `exit code ${code}`, MOST_TURNS);
+    });
+  }
+
+  get pid(): number {
+    return this.#process.process.pid ?? 0;
+  }
+
+  /** Whether a connection may be given to it now. */
+  get takesConnections(): boolean {
+    return this.ready && !this.#draining && this.#inFlight.length < MOST_IN_FLIGHT;
+  }
+
+  get ready(): boolean {
+    return this.#ready && this.#process.isConnected();
+  }
+
+  /** Connections, those on their way included. */
+  get connections(): number {
+    return this.#load.connections + this.#inFlight.length;
+  }
+
+  get calls(): number {
+    return this.#load.calls;
+  }
+
+  give(connection: Connection): void {
+    this.#sent += 1;
+    this.#inFlight.push(connection);
+    this.#send({ type: "connection", id: this.#sent, port: connection.port }, connection.handle);
+  }
+
+  /** The primary keeps its own descriptor: that is what keeps the port open without this worker. */
+  share(handle: TcpHandle, port: number): void {
+    this.#send({ type: "listen", port }, handle);
+  }
+
+  health(state: HealthState): void {
+    if (this.#ready) this.#send({ type: "health", state });
+  }
+
+  drain(timeoutMs: number): void {
+    this.#draining = true;
+    this.#send({ type: "drain", timeoutMs });
+  }
+
+  kill(): void {
+    this.#process.process.kill("SIGKILL");
+  }
+
+  /** The connections it never took over: nothing of them has been read, another worker can have them. */
+  takeBack(): Connection[] {
+    return this.#inFlight.splice(0);
+  }
+
+  #send(message: ToWorker, handle?: TcpHandle): void {
+    if (!this.#process.isConnected()) return;
+    // node:cluster's types know sockets and servers only; child_process passes a bare handle on as it is.
+    const beside = handle as unknown as Parameters<Worker["send"]>[1];
+    this.#process.send(encodeMessage(message), beside, undefined, () => {});
+  }
+
+  #receive(bytes: unknown): void {
+    const message = decodeToPrimary(bytes);
+    if (message !== undefined) this.#obey(message);
+  }
+
+  #obey(message: ToPrimary): void {
+    switch (message.type) {
+      case "hello":
+        this.#greet(message.protocol);
+        return;
+      case "configured":
+        this.#configured(message.problem);
+        return;
+      case "load":
+        this.#load = message;
+        this.#release(message.adopted);
+        this.#events.relieved();
+        return;
+      case "drained":
+        return;
+    }
+  }
+
+  #greet(protocol: number): void {
+    if (protocol !== PROTOCOL_VERSION) {
+      this.#events.refused(this, `it speaks version ${protocol} of the messages, this primary ${PROTOCOL_VERSION}`);
+      return;
+    }
+    this.#send({ type: "configure", config: this.#config });
+    this.#send({ type: "health", state: this.#health });
+  }
+
+  #configured(problem: string): void {
+    if (problem !== "") {
+      this.#events.refused(this, problem);
+      return;
+    }
+    this.#ready = true;
+    this.#events.ready(this);
+  }
+
+  #release(adopted: number): void {
+    const taken = this.#inFlight.splice(0, adopted - this.#adopted);
+    this.#adopted = adopted;
+    for (const connection of taken) connection.handle.close();
+  }
+
+  // The process is gone, but its last words may still wait in the channel, and they decide which connections it had
+  // taken over. The event `disconnect` cannot be waited for: it never comes while Node waits for the receipt of a
+  // handle. Turns of the loop are enough, for the end of the channel is already there to be read.
+  #settle(how: string, turns: number): void {
+    setImmediate(() => {
+      if (this.#process.isConnected() && turns > 0) this.#settle(how, turns - 1);
+      // One turn more: messages read in this one are delivered in its ticks.
+      else setImmediate(() => this.#end(how));
+    });
+  }
+
+  #end(how: string): void {
+    // node:cluster itself forgets a worker only at `disconnect`.
+    delete cluster.workers?.[this.#process.id];
+    this.#events.ended(this, how);
+  }
+}

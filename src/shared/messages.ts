@@ -1,0 +1,113 @@
+// Every message between the primary and a worker, both ways, and their coding.
+// Responsible for the shapes and the version of the conversation. A socket travels beside its message, never in it.
+// Must not know: what either side does on receipt, how processes are started.
+// Contract: one msgpack map a message, sent as a Buffer over cluster IPC with `serialization: "advanced"`. The worker
+// speaks first (`hello`); what is sent to a worker before that is lost, because node:cluster reads and drops it.
+// Runs: a few messages per placed connection, otherwise rarely.
+
+import { Packr } from "msgpackr";
+import type { Settings } from "./config.js";
+import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
+
+/** Raised with every change that an older process would misread; a worker with another version is not used. */
+export const PROTOCOL_VERSION = 1;
+
+/** One port as the primary opens it and as the worker knows it again beside each connection. */
+export interface Port {
+  readonly port: number;
+  readonly address: string;
+  readonly protocol: string;
+  readonly main: boolean;
+}
+
+/** What a worker compiles its routes from. Immutable; a change arrives as a whole new one with a higher generation. */
+export interface WorkerConfig {
+  readonly generation: number;
+  readonly settings: Settings;
+  readonly definitions: readonly ApiDefinition[];
+  /** Paths of definitions that were left out: no shorter path may serve their calls. */
+  readonly closed: readonly ClosedPath[];
+  readonly ports: readonly Port[];
+}
+
+/** One answer made ready by the primary, so that the main port and the control port say the same bytes. */
+export interface HealthAnswer {
+  readonly status: number;
+  /** JSON text; the content type is application/json. */
+  readonly body: string;
+}
+
+/** What `GET /hello` and `GET /ready` answer from now on. Any other method is 405. */
+export interface HealthState {
+  readonly hello: HealthAnswer;
+  readonly ready: HealthAnswer;
+}
+
+/** How busy a worker is, for placing connections. */
+export interface Load {
+  readonly connections: number;
+  readonly calls: number;
+}
+
+export type ToWorker =
+  | { readonly type: "configure"; readonly config: WorkerConfig }
+  | { readonly type: "health"; readonly state: HealthState }
+  /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared"). */
+  | { readonly type: "listen"; readonly port: number }
+  /** Beside it: an accepted socket of which nothing has been read. `id` rises by one within a worker's life. */
+  | { readonly type: "connection"; readonly id: number; readonly port: number }
+  /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
+  | { readonly type: "drain"; readonly timeoutMs: number };
+
+export type ToPrimary =
+  | { readonly type: "hello"; readonly protocol: number }
+  /** `problem` is empty when the configuration is in force. */
+  | { readonly type: "configured"; readonly generation: number; readonly problem: string }
+  /** `adopted` is the highest connection id the worker has taken over: the primary lets go of its own descriptor. */
+  | { readonly type: "load"; readonly adopted: number; readonly connections: number; readonly calls: number }
+  | { readonly type: "drained" };
+
+/**
+ * A libuv TCP handle as Node passes it between processes without building a socket on either side. The members are
+ * those node:cluster itself relies on.
+ */
+export interface TcpHandle {
+  readonly fd: number;
+  onconnection: ((status: number, connection: TcpHandle | undefined) => void) | null;
+  listen(backlog: number): number;
+  getsockname(into: { address?: string; port?: number }): number;
+  close(done?: () => void): void;
+}
+
+// Plain maps: a message can be read without what was sent before it, by a process of another build too.
+const coder = new Packr({ useRecords: false });
+
+const WORKER_TYPES: readonly string[] = ["configure", "health", "listen", "connection", "drain"];
+const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "drained"];
+
+export function encodeMessage(message: ToWorker | ToPrimary): Buffer {
+  return coder.encode(message);
+}
+
+/** Undefined for anything that is not a message to a worker. */
+export function decodeToWorker(bytes: unknown): ToWorker | undefined {
+  return decode(bytes, WORKER_TYPES) as ToWorker | undefined;
+}
+
+/** Undefined for anything that is not a message to the primary. */
+export function decodeToPrimary(bytes: unknown): ToPrimary | undefined {
+  return decode(bytes, PRIMARY_TYPES) as ToPrimary | undefined;
+}
+
+// Both ends are ours and of one version after `hello`, so the type is checked and the members are trusted.
+function decode(bytes: unknown, types: readonly string[]): unknown {
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  let message: unknown;
+  try {
+    message = coder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+  if (typeof message !== "object" || message === null || !("type" in message)) return undefined;
+  return types.includes(String(message.type)) ? message : undefined;
+}

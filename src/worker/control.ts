@@ -1,0 +1,180 @@
+// A worker's side of the conversation with its primary.
+// Responsible for: obeying messages, reporting load, ending the process when told or when the primary is gone.
+// Must not know: HTTP/2, routes, how the primary decides.
+// Contract: src/shared/messages.ts and src/worker/plane.ts.
+// Runs: once per placed connection, otherwise rarely.
+
+import cluster from "node:cluster";
+import type { Logger } from "pino";
+import {
+  decodeToWorker,
+  encodeMessage,
+  PROTOCOL_VERSION,
+  type TcpHandle,
+  type ToPrimary,
+  type ToWorker,
+  type WorkerConfig,
+} from "../shared/messages.js";
+import { Listeners } from "./listener.js";
+import type { CreateDataPlane, DataPlane } from "./plane.js";
+
+// Changes that no hand-over reports (connections and calls that end) reach the primary this late at most.
+const REPORT_MS = 100;
+// After the drain's own timeout nothing should be left; what still is left then is a defect and must not hold the host.
+const LAST_RESORT_MS = 2_000;
+const DEFAULT_DRAIN_MS = 30_000;
+
+/** Runs this process as a worker until the primary ends it; `exit` flushes what must be flushed and leaves. */
+export function runWorker(createDataPlane: CreateDataPlane, log: Logger, exit: (code: number) => void): void {
+  if (cluster.worker === undefined || process.send === undefined) {
+    log.fatal("a worker is started by the primary: run dist/primary/main.js");
+    exit(1);
+    return;
+  }
+  // A signal to the whole process group reaches workers too; only the primary decides when they end.
+  process.on("SIGINT", ignore);
+  process.on("SIGTERM", ignore);
+  // Otherwise node:cluster ends the process the moment the primary is gone, and running calls with it.
+  cluster.worker.exitedAfterDisconnect = true;
+  const control = new Control(createDataPlane, log, exit);
+  process.on("message", (bytes: unknown, handle: unknown) => control.receive(bytes, handle as TcpHandle | undefined));
+  process.on("disconnect", () => control.primaryGone());
+  control.send({ type: "hello", protocol: PROTOCOL_VERSION });
+}
+
+function ignore(): void {}
+
+class Control {
+  readonly #log: Logger;
+  readonly #exit: (code: number) => void;
+  readonly #plane: DataPlane;
+  readonly #listeners = new Listeners();
+  #config: WorkerConfig | undefined;
+  #adopted = 0;
+  #reporting = false;
+  #reportTimer: NodeJS.Timeout | undefined;
+  #reported = { connections: 0, calls: 0 };
+  #deadline = Number.POSITIVE_INFINITY;
+  #lastResort: NodeJS.Timeout | undefined;
+  #draining = false;
+
+  constructor(createDataPlane: CreateDataPlane, log: Logger, exit: (code: number) => void) {
+    this.#log = log;
+    this.#exit = exit;
+    this.#plane = createDataPlane({ log, loadChanged: () => this.#reportLater() });
+  }
+
+  send(message: ToPrimary): void {
+    // The callback takes the error of a channel that closed meanwhile; `disconnect` is what acts on it.
+    if (process.connected) process.send?.(encodeMessage(message), undefined, undefined, ignore);
+  }
+
+  receive(bytes: unknown, handle: TcpHandle | undefined): void {
+    const message = decodeToWorker(bytes);
+    if (message === undefined) {
+      this.#log.error("message from the primary not understood");
+      handle?.close();
+      return;
+    }
+    this.#obey(message, handle);
+  }
+
+  /** The primary has died: whoever starts a new one needs the ports at once; running calls may still finish. */
+  primaryGone(): void {
+    if (this.#draining) return;
+    this.#log.warn("the primary is gone: finishing running calls");
+    const seconds = this.#config?.settings.graceful_shutdown_timeout_duration;
+    this.#drain(seconds === undefined ? DEFAULT_DRAIN_MS : seconds * 1_000);
+  }
+
+  #obey(message: ToWorker, handle: TcpHandle | undefined): void {
+    switch (message.type) {
+      case "connection":
+        this.#adopted = message.id;
+        if (handle !== undefined) this.#plane.accept(handle, message.port);
+        this.#reportThisTurn();
+        return;
+      case "listen":
+        if (handle !== undefined) this.#listen(handle, message.port);
+        return;
+      case "configure":
+        this.#configure(message.config);
+        return;
+      case "health":
+        this.#plane.health(message.state);
+        return;
+      case "drain":
+        this.#drain(message.timeoutMs);
+        return;
+    }
+  }
+
+  #configure(config: WorkerConfig): void {
+    let problem = "";
+    try {
+      this.#plane.configure(config);
+      this.#config = config;
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    this.send({ type: "configured", generation: config.generation, problem });
+  }
+
+  #listen(handle: TcpHandle, port: number): void {
+    const failure = this.#listeners.listen(handle, (connection) => {
+      this.#plane.accept(connection, port);
+      this.#reportLater();
+    });
+    if (failure !== 0) this.#log.error({ port, errno: failure }, "cannot accept on the shared port");
+  }
+
+  // A connection's id must reach the primary before a byte of that connection is read: if this process dies in
+  // between, the primary hands the connection, untouched, to another worker. Reads happen in a later phase of the
+  // loop than ticks, so a tick is early enough, and it gathers all hand-overs of this turn into one message.
+  #reportThisTurn(): void {
+    if (this.#reporting) return;
+    this.#reporting = true;
+    process.nextTick(() => {
+      this.#reporting = false;
+      this.#report();
+    });
+  }
+
+  #reportLater(): void {
+    this.#reportTimer ??= setTimeout(() => {
+      this.#reportTimer = undefined;
+      const { connections, calls } = this.#plane.load();
+      if (connections !== this.#reported.connections || calls !== this.#reported.calls) this.#report();
+    }, REPORT_MS).unref();
+  }
+
+  #report(): void {
+    const { connections, calls } = this.#plane.load();
+    this.#reported = { connections, calls };
+    this.send({ type: "load", adopted: this.#adopted, connections, calls });
+  }
+
+  #drain(timeoutMs: number): void {
+    this.#listeners.close();
+    const deadline = Date.now() + timeoutMs;
+    if (deadline >= this.#deadline) return;
+    this.#deadline = deadline;
+    this.#draining = true;
+    clearTimeout(this.#lastResort);
+    this.#lastResort = setTimeout(() => this.#leave(1), timeoutMs + LAST_RESORT_MS);
+    this.#plane.drain(timeoutMs).then(
+      () => this.#leave(0),
+      (error: unknown) => {
+        this.#log.error({ err: error }, "drain failed");
+        this.#leave(1);
+      },
+    );
+  }
+
+  #leave(code: number): void {
+    clearTimeout(this.#lastResort);
+    if (code !== 0) this.#log.error("connections were left after the drain's timeout");
+    this.send({ type: "drained" });
+    this.#exit(code);
+  }
+}

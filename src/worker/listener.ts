@@ -1,0 +1,30 @@
+// Accepting in the worker itself, on a socket that the primary bound and shares (accept mode "shared").
+// Responsible for the listening handles of this process. Must not know: what becomes of a connection.
+// A net.Server would do, but node:cluster turns its listen() into a request to the primary's own listener, which
+// closes the port with its last worker; and its sockets take no read buffer of ours.
+// Runs: once per new connection.
+
+import type { TcpHandle } from "../shared/messages.js";
+
+// The kernel cuts this to net.core.somaxconn; it only has to be no smaller than what operators set there.
+const BACKLOG = 4_096;
+
+export class Listeners {
+  readonly #handles: TcpHandle[] = [];
+
+  /** Returns 0 or the negative errno of listen(). */
+  listen(handle: TcpHandle, accept: (connection: TcpHandle) => void): number {
+    // A negative status is a connection that went away or a missing descriptor: there is nothing to own.
+    handle.onconnection = (status, connection) => {
+      if (status === 0 && connection !== undefined) accept(connection);
+    };
+    const failure = handle.listen(BACKLOG);
+    if (failure === 0) this.#handles.push(handle);
+    else handle.close();
+    return failure;
+  }
+
+  close(): void {
+    for (const handle of this.#handles.splice(0)) handle.close();
+  }
+}

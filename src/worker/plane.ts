@@ -1,0 +1,31 @@
+// The boundary between a worker's process (control.ts) and its data plane (data-plane.ts).
+// Responsible for the contract only. Must not know: IPC, signals, routes, HTTP/2.
+// Contract: control.ts calls configure and health once before the first accept; everything happens on one event loop.
+
+import type { Logger } from "pino";
+import type { HealthState, Load, TcpHandle, WorkerConfig } from "../shared/messages.js";
+
+export interface DataPlane {
+  /** Throws an Error that names what is wrong; then the configuration before it stays in force. */
+  configure(config: WorkerConfig): void;
+  /** An accepted connection of which nothing was read; the plane owns the handle from here, also when it refuses it. */
+  accept(handle: TcpHandle, port: number): void;
+  /** What /hello and /ready answer on the main port from now on. */
+  health(state: HealthState): void;
+  /**
+   * Two-phase GOAWAY; calls finish up to the timeout, the rest ends UNAVAILABLE; resolves when no connection is left.
+   * Connections accepted later (they were on their way) are drained at once too. Called again with a smaller
+   * timeout it shortens the running drain: 0 ends everything now.
+   */
+  drain(timeoutMs: number): Promise<void>;
+  load(): Load;
+}
+
+/** What the worker's process offers to its data plane. */
+export interface PlaneHooks {
+  readonly log: Logger;
+  /** To be called when load() has changed; cheap, reports are gathered into one message a turn. */
+  loadChanged(): void;
+}
+
+export type CreateDataPlane = (hooks: PlaneHooks) => DataPlane;

@@ -1,0 +1,157 @@
+// Starts a real primary with stand-in workers and sees to it that nothing of it outlives the test.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+
+export interface StandInOptions {
+  readonly settings: Record<string, unknown>;
+  readonly ports: readonly number[];
+  readonly workers: number;
+  readonly workerFile?: string;
+  readonly leftOut?: readonly { name: string; reason: string }[];
+}
+
+const PRIMARY = fileURLToPath(new URL("stand-in/primary.js", import.meta.url));
+
+type LogLine = Record<string, unknown> & { msg: string };
+
+export class Primary {
+  readonly child: ChildProcess;
+  readonly #lines: LogLine[] = [];
+  readonly #watchers = new Set<() => void>();
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  #ended = false;
+
+  constructor(context: TestContext, options: StandInOptions) {
+    this.child = spawn(process.execPath, [PRIMARY, JSON.stringify(options)], { stdio: ["pipe", "pipe", "inherit"] });
+    this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
+    this.#read();
+    context.after(() => this.#end());
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** Every line so far that carries this message. */
+  lines(message: string): LogLine[] {
+    return this.#lines.filter((line) => line.msg.includes(message));
+  }
+
+  /** Resolves when so many lines with this message have been logged; rejects when the output ends before. */
+  logged(message: string, count = 1): Promise<LogLine[]> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = this.lines(message);
+        if (found.length >= count) resolve(found);
+        else if (this.#ended) reject(new Error(`never logged: ${message}; but ${JSON.stringify(this.#lines)}`));
+        else return;
+        this.#watchers.delete(look);
+      };
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** The pids of workers that served at some time, in the order in which they began. */
+  workers(): number[] {
+    return this.lines("worker serves").map((line) => Number(line.worker));
+  }
+
+  #read(): void {
+    let rest = "";
+    this.child.stdout!.on("data", (bytes: Buffer) => {
+      const parts = (rest + bytes.toString()).split("\n");
+      rest = parts.pop() ?? "";
+      for (const part of parts) if (part !== "") this.#lines.push(JSON.parse(part) as LogLine);
+      for (const look of [...this.#watchers]) look();
+    });
+    // Workers hold the same pipe: its end means that the last of the processes is gone.
+    this.child.stdout!.on("end", () => {
+      this.#ended = true;
+      for (const look of [...this.#watchers]) look();
+    });
+  }
+
+  /** Resolves when the primary and every worker are gone. */
+  async allGone(): Promise<void> {
+    if (!this.#ended) await once(this.child.stdout!, "end");
+    await this.exited;
+  }
+
+  async #end(): Promise<void> {
+    this.child.kill("SIGKILL");
+    // Workers end by themselves when their primary is gone; one that does not is what a test would have to report.
+    for (const pid of this.workers()) if (!this.#ended) kill(pid);
+    await this.allGone();
+  }
+}
+
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Already gone.
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** A caller that speaks in lines. */
+export class Caller {
+  readonly socket: net.Socket;
+  readonly closed: Promise<void>;
+  readonly #waiting: ((line: string | undefined) => void)[] = [];
+  readonly #lines: string[] = [];
+  #ended = false;
+  #rest = "";
+
+  private constructor(context: TestContext, socket: net.Socket) {
+    this.socket = socket;
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (bytes) => this.#take(bytes.toString()));
+    this.closed = once(socket, "close").then(() => {
+      this.#ended = true;
+      for (const give of this.#waiting.splice(0)) give(undefined);
+    });
+    context.after(() => socket.destroy());
+  }
+
+  static async connect(context: TestContext, port: number): Promise<Caller> {
+    const socket = net.connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    return new Caller(context, socket);
+  }
+
+  /** The next line, undefined at the end of the connection. */
+  line(): Promise<string | undefined> {
+    const line = this.#lines.shift();
+    if (line !== undefined || this.#ended) return Promise.resolve(line);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  ask(line: string): Promise<string | undefined> {
+    this.socket.write(`${line}\n`);
+    return this.line();
+  }
+
+  #take(text: string): void {
+    const parts = (this.#rest + text).split("\n");
+    this.#rest = parts.pop() ?? "";
+    for (const part of parts) {
+      const give = this.#waiting.shift();
+      if (give === undefined) this.#lines.push(part);
+      else give(part);
+    }
+  }
+}
