@@ -11,7 +11,7 @@
 import type { FieldList } from "./field-list.js";
 import type { Field, FieldName } from "./field-record.js";
 import type { FieldStore } from "./field-store.js";
-import { STATIC_LENGTH } from "./static-table.js";
+import { DEFAULT_TABLE_SIZE, STATIC_LENGTH } from "./static-table.js";
 
 /** Each is answered with COMPRESSION_ERROR; the table `hpackFaults` says which rule was broken. */
 export const HpackFault = {
@@ -50,8 +50,6 @@ export interface HpackLimits {
   readonly maxListSize: number;
 }
 
-/** What a decoder's table is before any settings are exchanged (RFC 7541 has no default; RFC 9113 6.5.2 has). */
-export const DEFAULT_TABLE_SIZE = 4096;
 const FIRST_SLOTS = 16;
 
 export class HpackDecoder {

@@ -13,9 +13,8 @@
 
 import { type Field, type FieldName, fieldLiteral, nameLiteral } from "./field-record.js";
 import { INTEGER_BOUND, writeInteger } from "./integer.js";
-import { STATIC_LENGTH } from "./static-table.js";
+import { DEFAULT_TABLE_SIZE, STATIC_LENGTH } from "./static-table.js";
 
-const DEFAULT_TABLE_SIZE = 4096;
 const FIRST_SLOTS = 16;
 const FIRST_OUT = 1024;
 /** Blocks that have to pass for each entry that pushes out another. */
@@ -135,12 +134,9 @@ export class HpackEncoder {
       const field = fields[i]!;
       if (at + field.size + 3 * INTEGER_BOUND > scratch.length) growScratch(at + literalBound(field));
       const index = field.staticIndex;
-      if (index !== 0) {
-        if (field.name.credential) at = encodeLiteral(field, scratch, at);
-        else scratch[at++] = 0x80 | index;
-        continue;
-      }
-      if (field.holder === this.#id && field.heldAs > this.#inserted - this.entries) {
+      if (index !== 0 && !field.name.credential) {
+        scratch[at++] = 0x80 | index;
+      } else if (field.holder === this.#id && field.heldAs > this.#inserted - this.entries) {
         at = this.#writeIndexed(at, field.heldAs);
       } else {
         at = this.#encodeOther(field, at);

@@ -5,6 +5,8 @@
  */
 
 export const STATIC_LENGTH = 61;
+/** What both dynamic tables hold at most until settings say otherwise (RFC 9113 6.5.2). */
+export const DEFAULT_TABLE_SIZE = 4096;
 
 /** Index 1 stands first; a line is a name, or a name and a value parted by the first blank. */
 const lines = `:authority
