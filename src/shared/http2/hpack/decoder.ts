@@ -54,7 +54,7 @@ const FIRST_SLOTS = 16;
 
 export class HpackDecoder {
   /**
-   * Changes whenever the table's content or size does, and when a size update becomes due. A block decoded without
+   * Changes whenever the table's content does, with every size update, and when one becomes due. A block decoded without
    * changing it yields equal fields for equal bytes as long as it stays the same.
    */
   generation = 0;
@@ -189,9 +189,9 @@ export class HpackDecoder {
       }
       at = this.#at;
       this.#updateDue = false;
-      if (size === this.#capacity) continue;
       this.#capacity = size;
       this.#evict(0);
+      // Even where the size stays: a block with an update must not be remembered and stand in for one elsewhere.
       this.#changed();
     }
     return at;

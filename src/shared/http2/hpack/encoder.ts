@@ -70,7 +70,7 @@ function copy(from: Uint8Array, start: number, out: Uint8Array, at: number): num
 }
 
 export class HpackEncoder {
-  /** Changes whenever the table does: an entry put in, pushed out, or another size. */
+  /** Changes whenever the table does, an entry put in or pushed out or another size, and when a size is told. */
   generation = 0;
   /** The last block changed the table or carried a size update: its bytes must not be sent again. */
   lastInserted = false;
@@ -249,7 +249,7 @@ export class HpackEncoder {
     at = writeInteger(scratch, at, 0x20, 5, this.#final);
     this.#smallest = -1;
     this.#final = -1;
-    this.lastInserted = true;
+    this.#changed();
     return at;
   }
 }

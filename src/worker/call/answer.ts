@@ -1,0 +1,71 @@
+// Puts answers of the gateway itself on the wire: trailers-only for gRPC callers, Tyk's status and body for others.
+// Governed by the gRPC protocol document (Responses) and spec 6.2. Runs once per answered call.
+
+import { ReadBlock } from "../../shared/base/read-block.js";
+import { encodeGrpcMessage } from "../../shared/grpc/message.js";
+import type { Field, FieldStore } from "../../shared/http2/hpack/field.js";
+import { Flag } from "../../shared/http2/protocol.js";
+import { sendData } from "../../shared/http2/send-data.js";
+import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
+import type { Stream } from "../../shared/http2/stream.js";
+import type { Answer } from "./answers.js";
+
+/** Callers limit their header lists to 8 KiB and less: our own text never is what breaks a call. */
+const MESSAGE_LIMIT = 1_024;
+
+export function grpcStatusFields(store: FieldStore, status: number, message: string): Field[] {
+  return [
+    store.field("grpc-status", String(status)),
+    store.field("grpc-message", encodeGrpcMessage(message, MESSAGE_LIMIT)),
+  ];
+}
+
+function sendFields(stream: Stream, fields: readonly Field[], ends: boolean): void {
+  const { encoder } = stream.connection;
+  const length = encoder.encode(fields, fields.length);
+  sendHeaderBlock(stream, encoder.out, length, ends);
+}
+
+/** The whole answer, on a stream on which nothing was sent yet. */
+export function sendAnswer(stream: Stream, answer: Answer, grpc: boolean, head: boolean, generator: boolean): void {
+  const store = stream.connection.shared.fields;
+  if (grpc) {
+    const fields = [
+      store.field(":status", "200"),
+      store.field("content-type", "application/grpc"),
+      ...grpcStatusFields(store, answer.grpc, answer.message),
+    ];
+    sendFields(stream, fields, true);
+    return;
+  }
+  const body = answer.plain ? answer.message : `${JSON.stringify({ error: answer.message }, null, 4)}\n`;
+  sendText(stream, answer.http, answer.plain ? "text/plain" : "application/json", body, head, generator);
+}
+
+export function sendText(
+  stream: Stream,
+  status: number,
+  type: string,
+  text: string,
+  head: boolean,
+  generator: boolean,
+): void {
+  const store = stream.connection.shared.fields;
+  const body = Buffer.from(text, "utf8");
+  const fields = [
+    store.field(":status", String(status)),
+    store.field("content-type", type),
+    store.field("content-length", String(body.length)),
+  ];
+  if (generator) fields.push(store.field("x-generator", "sluice"));
+  sendFields(stream, fields, head);
+  if (!head) sendData(stream, null, new ReadBlock(body, null), -1, 0, body.length, Flag.END_STREAM);
+}
+
+/** Ends a call whose response has begun, between two messages. */
+export function sendStatusTrailers(stream: Stream, answer: Answer): void {
+  const send = (): void =>
+    sendFields(stream, grpcStatusFields(stream.connection.shared.fields, answer.grpc, answer.message), true);
+  if (stream.queue === null) send();
+  else stream.queue.trailers = send;
+}

@@ -1,0 +1,39 @@
+// Every answer the gateway makes itself, in one table: the gRPC status for gRPC callers, the HTTP status and body for
+// everybody else (Tyk's text), and what it is counted as. answer.ts puts them on the wire.
+
+import { GrpcStatus } from "../../shared/grpc/status.js";
+
+export interface Answer {
+  readonly id: string;
+  readonly grpc: number;
+  readonly http: number;
+  readonly message: string;
+  /** Tyk answers an unknown path with plain text; all else is JSON. */
+  readonly plain: boolean;
+}
+
+function row(id: string, grpc: number, http: number, message: string, plain = false): Answer {
+  return { id, grpc, http, message, plain };
+}
+
+export const ANSWERS = {
+  noRoute: row("no_route", GrpcStatus.UNIMPLEMENTED, 404, "Not Found", true),
+  notPost: row("method", GrpcStatus.UNIMPLEMENTED, 405, "gRPC calls use the method POST"),
+  headersTooLarge: row("headers_too_large", GrpcStatus.RESOURCE_EXHAUSTED, 431, "Request header fields are too large"),
+  unreachable: row("unreachable", GrpcStatus.UNAVAILABLE, 503, "There was a problem proxying the request"),
+  noTarget: row("no_target", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),
+  lookupFailed: row("lookup", GrpcStatus.UNAVAILABLE, 502, "Upstream host lookup failed"),
+  queueFull: row("queue_full", GrpcStatus.UNAVAILABLE, 503, "Too many calls wait for this service"),
+  upstreamLost: row("upstream_lost", GrpcStatus.UNAVAILABLE, 502, "The connection to the service was lost"),
+  upstreamFault: row("upstream_fault", GrpcStatus.UNAVAILABLE, 502, "The service broke the protocol"),
+  responseTooLarge: row(
+    "response_headers",
+    GrpcStatus.RESOURCE_EXHAUSTED,
+    502,
+    "The service's header list is too large",
+  ),
+  shuttingDown: row("shutdown", GrpcStatus.UNAVAILABLE, 503, "Gateway is shutting down"),
+  overloaded: row("overload", GrpcStatus.RESOURCE_EXHAUSTED, 503, "The gateway holds too much for slow receivers"),
+  idle: row("idle", GrpcStatus.DEADLINE_EXCEEDED, 504, "The call was silent for too long"),
+  internal: row("internal", GrpcStatus.INTERNAL, 500, "There was a problem proxying the request"),
+} as const;

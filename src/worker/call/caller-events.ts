@@ -1,0 +1,133 @@
+// What happens on the caller's side: requests, their DATA and trailers, and callers that go away. Runs for every frame
+// of a request.
+
+import type { ReadBlock } from "../../shared/base/read-block.js";
+import { isGrpcContentType } from "../../shared/grpc/content-type.js";
+import type { Connection, ConnectionEvents } from "../../shared/http2/connection.js";
+import type { HeaderMemo } from "../../shared/http2/header-memo.js";
+import type { Field } from "../../shared/http2/hpack/field.js";
+import type { FieldList } from "../../shared/http2/hpack/field-list.js";
+import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
+import { resetStream } from "../../shared/http2/send-control.js";
+import { sendData } from "../../shared/http2/send-data.js";
+import { Ended, type Stream } from "../../shared/http2/stream.js";
+import { State } from "../../shared/http2/stream-state.js";
+import type { Caller } from "../downstream/caller.js";
+import { sendText } from "./answer.js";
+import { ANSWERS } from "./answers.js";
+import { Call } from "./call.js";
+import type { Plan } from "./plan.js";
+import { makePlan, mayRepeat } from "./planner.js";
+import type { Relay } from "./relay.js";
+
+export class CallerEvents implements ConnectionEvents {
+  private readonly relay: Relay;
+
+  constructor(relay: Relay) {
+    this.relay = relay;
+  }
+
+  headers(down: Stream, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
+    const c = down.connection;
+    if (list.overflow) {
+      const grpc = list.contentType !== null && isGrpcContentType(list.contentType.value);
+      this.relay.answer(down, ANSWERS.headersTooLarge, grpc, false);
+      return;
+    }
+    const plan = this.planFor(c, list, memo);
+    if (plan.route === null) {
+      this.answerLocally(down, plan);
+      return;
+    }
+    const call = new Call(down, plan, plan.volatileOf(list), end);
+    down.owner = call;
+    this.relay.start(call);
+  }
+
+  private planFor(c: Connection, list: FieldList, memo: HeaderMemo | null): Plan {
+    const rules = this.relay.rules;
+    if (memo !== null) {
+      const known = memo.use as Plan | null;
+      if (known !== null && known.version === rules.version && known.connection === c) return known;
+    }
+    const caller = c.owner as Caller;
+    const plan = caller.plans.find(list, rules.version) ?? this.makePlan(c, caller, list);
+    if (memo !== null) memo.use = plan;
+    return plan;
+  }
+
+  private makePlan(c: Connection, caller: Caller, list: FieldList): Plan {
+    const plan = makePlan(list, c, caller.origin, this.relay.rules);
+    if (mayRepeat(list)) caller.plans.remember(plan);
+    return plan;
+  }
+
+  private answerLocally(down: Stream, plan: Plan): void {
+    const { relay } = this;
+    if (plan.answer !== null) {
+      relay.answer(down, plan.answer, plan.grpc, plan.head);
+      return;
+    }
+    const state = plan.health === "hello" ? relay.health.hello : relay.health.ready;
+    sendText(down, state.status, "application/json", state.body, plan.head, false);
+    relay.linger(down);
+  }
+
+  trailers(down: Stream, list: FieldList): void {
+    const call = down.owner as Call | null;
+    if (call === null) return;
+    call.requestEnded = true;
+    call.requestTrailers = list.fields.slice(0, list.length) as Field[];
+    if (call.up !== null) this.relay.sendRequestTrailers(call, call.up);
+  }
+
+  data(down: Stream, block: ReadBlock, head: number, start: number, end: number, flags: number): void {
+    const call = down.owner as Call | null;
+    if (call === null) {
+      this.relay.discard(down, end - start, flags);
+      return;
+    }
+    const first = (flags & Flag.PADDED) === 0 ? start : start + 1;
+    const last = (flags & Flag.PADDED) === 0 ? end : end - block.buf[start]!;
+    const up = call.up;
+    if (up === null) {
+      this.relay.holdBack(call, block, first, last, (flags & Flag.END_STREAM) !== 0);
+      return;
+    }
+    if ((flags & Flag.END_STREAM) !== 0) call.requestEnded = true;
+    if (!call.responded && !call.heldLost) this.relay.held.hold(call, block, first, last);
+    sendData(up, down, block, head, start, end, flags);
+  }
+
+  closed(down: Stream, how: number, code: number): void {
+    const caller = down.connection.owner as Caller;
+    const call = down.owner as Call | null;
+    if (call !== null) {
+      const up = call.up;
+      this.relay.finish(call);
+      if (up !== null) {
+        up.peer = null;
+        if (how === Ended.COMPLETE) {
+          if (up.state !== State.CLOSED) resetStream(up, ErrorCode.CANCEL);
+        } else resetStream(up, how === Ended.RESET_RECEIVED ? code : ErrorCode.CANCEL);
+      }
+    }
+    caller.streamClosed();
+  }
+
+  settings(): void {}
+
+  goaway(): void {}
+
+  pong(c: Connection): void {
+    (c.owner as Caller).streamClosed();
+  }
+
+  wake(c: Connection): void {
+    (c.owner as Caller).wake();
+  }
+
+  failed(c: Connection, fault: number): void {
+    (c.owner as Caller).failed(fault);
+  }
+}

@@ -1,0 +1,42 @@
+// Follows the gRPC length prefix through a body, to know whether it stands between two messages: only there can a
+// gateway that loses the service still end the call with trailers. Governed by the gRPC protocol document
+// (Length-Prefixed-Message). Runs once per response DATA frame of a gRPC call.
+
+const PREFIX = 5;
+
+export class MessageMeter {
+  /** Octets of the current message that have not come yet. */
+  private left = 0;
+  /** Octets of a cut prefix that have come. */
+  private have = 0;
+  private value = 0;
+
+  get atBoundary(): boolean {
+    return this.left === 0 && this.have === 0;
+  }
+
+  pass(buf: Buffer, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      if (this.left > 0) {
+        const n = Math.min(this.left, end - at);
+        this.left -= n;
+        at += n;
+      } else if (this.have === 0 && end - at >= PREFIX) {
+        this.left = length(buf, at + 1);
+        at += PREFIX;
+      } else {
+        const octet = buf[at++]!;
+        this.value = this.have === 0 ? 0 : this.value * 256 + octet;
+        if (++this.have === PREFIX) {
+          this.left = this.value;
+          this.have = 0;
+        }
+      }
+    }
+  }
+}
+
+function length(buf: Buffer, at: number): number {
+  return ((buf[at]! << 24) | (buf[at + 1]! << 16) | (buf[at + 2]! << 8) | buf[at + 3]!) >>> 0;
+}

@@ -1,0 +1,176 @@
+// What happens on the service's side: responses, their DATA and trailers, resets, GOAWAY and lost connections. Runs for
+// every frame of a response.
+
+import type { ReadBlock } from "../../shared/base/read-block.js";
+import type { Connection, ConnectionEvents } from "../../shared/http2/connection.js";
+import { FAULTS } from "../../shared/http2/faults.js";
+import type { HeaderMemo } from "../../shared/http2/header-memo.js";
+import type { Field } from "../../shared/http2/hpack/field.js";
+import type { FieldList } from "../../shared/http2/hpack/field-list.js";
+import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
+import { resetStream } from "../../shared/http2/send-control.js";
+import { resetAfterQueue, sendData } from "../../shared/http2/send-data.js";
+import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
+import { Ended, type Stream } from "../../shared/http2/stream.js";
+import { State } from "../../shared/http2/stream-state.js";
+import type { Caller } from "../downstream/caller.js";
+import type { Link } from "../upstream/link.js";
+import { ANSWERS } from "./answers.js";
+import type { Call } from "./call.js";
+import { MessageMeter } from "./message-meter.js";
+import type { Relay } from "./relay.js";
+
+export class ServiceEvents implements ConnectionEvents {
+  private readonly relay: Relay;
+
+  constructor(relay: Relay) {
+    this.relay = relay;
+  }
+
+  headers(up: Stream, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
+    const call = up.owner as Call;
+    if (call.finished) return;
+    if (list.overflow) {
+      this.relay.fail(call, ANSWERS.responseTooLarge);
+      return;
+    }
+    if (list.statusCode >= 200) {
+      call.responded = true;
+      if (call.heldBlock !== null) this.relay.held.release(call);
+    }
+    sendList(call.down, list, memo, end);
+    if (end) this.complete(call, up);
+  }
+
+  trailers(up: Stream, list: FieldList, memo: HeaderMemo | null): void {
+    const call = up.owner as Call;
+    if (call.finished) return;
+    if (list.overflow) {
+      this.relay.fail(call, ANSWERS.responseTooLarge);
+      return;
+    }
+    const { down } = call;
+    if (down.queue === null) sendList(down, list, memo, true);
+    else {
+      // The list is only valid now; the block must be encoded when it is sent, because tables change in between.
+      const fields = list.fields.slice(0, list.length) as Field[];
+      down.queue.trailers = (): void => sendFields(down, fields, true);
+    }
+    this.complete(call, up);
+  }
+
+  data(up: Stream, block: ReadBlock, head: number, start: number, end: number, flags: number): void {
+    const call = up.owner as Call;
+    if (call.finished) return;
+    if (call.plan.grpc) {
+      call.meter ??= new MessageMeter();
+      if ((flags & Flag.PADDED) === 0) call.meter.pass(block.buf, start, end);
+      else call.meter.pass(block.buf, start + 1, end - block.buf[start]!);
+    }
+    sendData(call.down, up, block, head, start, end, flags);
+    if ((flags & Flag.END_STREAM) !== 0) this.complete(call, up);
+    else if (up.connection.shared.budget.exceeded) (call.down.connection.owner as Caller).shed();
+  }
+
+  /** The response is complete, though its end may still wait to be sent. */
+  private complete(call: Call, up: Stream): void {
+    const { down } = call;
+    const requestOpen = !call.requestEnded;
+    this.relay.finish(call);
+    if (requestOpen) {
+      // RFC 9113 section 8.1: the rest of the request is of no use to anybody.
+      if (down.state !== State.CLOSED) resetAfterQueue(down, ErrorCode.NO_ERROR);
+      resetStream(up, ErrorCode.CANCEL);
+    }
+    if (down.queue === null) up.peer = null;
+  }
+
+  closed(up: Stream, how: number, code: number): void {
+    const call = up.owner as Call;
+    const link = up.connection.owner as Link;
+    if (call.up === up && !call.finished) {
+      call.up = null;
+      call.down.peer = null;
+      if (how === Ended.RESET_RECEIVED) this.resetByService(call, code);
+      else if (how === Ended.RESET_SENT) this.relay.fail(call, ANSWERS.upstreamFault);
+      else this.lost(call, up);
+    }
+    if (link.endpoint.hasWaiting) link.endpoint.dispatch();
+    if (link.connection.streams.size === 0) link.closeWhenIdle();
+  }
+
+  private resetByService(call: Call, code: number): void {
+    if (code === ErrorCode.REFUSED_STREAM && this.relay.move(call)) return;
+    const { down } = call;
+    this.relay.finish(call);
+    if (code === ErrorCode.NO_ERROR) resetAfterQueue(down, code);
+    else resetStream(down, code);
+  }
+
+  /** The connection is gone. A request that never left, or that a GOAWAY excluded, was not processed. */
+  private lost(call: Call, up: Stream): void {
+    const left = up.connection.flights > up.headersFlight;
+    if ((call.unprocessed || !left) && this.relay.move(call)) return;
+    this.relay.fail(call, ANSWERS.upstreamLost);
+  }
+
+  settings(c: Connection): void {
+    const link = c.owner as Link;
+    link.opened();
+    link.endpoint.dispatch();
+  }
+
+  goaway(c: Connection, last: number, code: number): void {
+    const link = c.owner as Link;
+    this.relay.log.info({ endpoint: link.endpoint.name, lastStream: last, code }, "service sent GOAWAY");
+    link.retire();
+    for (const stream of c.streams.all()) {
+      if (stream.id <= last) continue;
+      (stream.owner as Call).unprocessed = true;
+      c.close(stream, Ended.UNKNOWN, 0);
+    }
+    link.closeWhenIdle();
+  }
+
+  pong(): void {}
+
+  wake(c: Connection): void {
+    const link = c.owner as Link;
+    link.endpoint.wake(link);
+  }
+
+  failed(c: Connection, fault: number): void {
+    const link = c.owner as Link;
+    const { section, text } = FAULTS[fault]!;
+    this.relay.log.warn(
+      { endpoint: link.endpoint.name, rule: `RFC 9113 ${section}`, text },
+      "service broke the protocol",
+    );
+    link.wire.endAfterFlush();
+  }
+}
+
+function sendList(down: Stream, list: FieldList, memo: HeaderMemo | null, ends: boolean): void {
+  if (down.state === State.CLOSED) return;
+  const c = down.connection;
+  if (memo === null) {
+    const length = c.encoder.encode(list.fields, list.length);
+    sendHeaderBlock(down, c.encoder.out, length, ends);
+    return;
+  }
+  const blocks = (c.owner as Caller).blocks;
+  const known = blocks.find(memo, c.encoder.generation);
+  if (known !== null) {
+    sendHeaderBlock(down, known, known.length, ends);
+    return;
+  }
+  const length = c.encoder.encode(list.fields, list.length);
+  if (!c.encoder.lastInserted) blocks.remember(memo, c.encoder.generation, c.encoder.out.slice(0, length));
+  sendHeaderBlock(down, c.encoder.out, length, ends);
+}
+
+function sendFields(down: Stream, fields: readonly Field[], ends: boolean): void {
+  const { encoder } = down.connection;
+  const length = encoder.encode(fields, fields.length);
+  sendHeaderBlock(down, encoder.out, length, ends);
+}

@@ -1,0 +1,242 @@
+// The data plane of a worker: callers on one side, services on the other, and a configuration that is swapped by
+// reference. Puts the pieces together; the work is theirs. Contract: plane.ts.
+
+import type { IncomingMessage } from "node:http";
+import { Clock } from "../shared/base/clock.js";
+import { Budget } from "../shared/http2/budget.js";
+import type { EngineShared } from "../shared/http2/connection.js";
+import { MemoTable } from "../shared/http2/header-memo.js";
+import { FieldStore } from "../shared/http2/hpack/field.js";
+import { FieldList } from "../shared/http2/hpack/field-list.js";
+import { OutputBlocks } from "../shared/http2/output.js";
+import { ErrorCode } from "../shared/http2/protocol.js";
+import { resetStream } from "../shared/http2/send-control.js";
+import type { Stream } from "../shared/http2/stream.js";
+import type { HealthState, Load, TcpHandle, WorkerConfig } from "../shared/messages.js";
+import { ANSWERS } from "./call/answers.js";
+import type { Call } from "./call/call.js";
+import { CallerEvents } from "./call/caller-events.js";
+import { HeldRequests } from "./call/held-request.js";
+import { Relay } from "./call/relay.js";
+import { ServiceEvents } from "./call/service-events.js";
+import { Caller, type CallerContext } from "./downstream/caller.js";
+import { makeHttp1Server } from "./downstream/http1-answers.js";
+import { makeReadPools } from "./net/read-blocks.js";
+import { Turn } from "./net/turn.js";
+import { callerOptions, engineLimits, upstreamOptions } from "./options.js";
+import type { DataPlane, PlaneHooks } from "./plane.js";
+import { compileRoutes } from "./route/table.js";
+import type { TargetPool } from "./upstream/target-pool.js";
+import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
+
+/** Timeouts are looked at so often, ms: none of them is shorter than a second. */
+const TICK_MS = 500;
+const STATELESS_MEMOS = 256;
+
+export function createDataPlane(hooks: PlaneHooks): DataPlane {
+  return new Plane(hooks);
+}
+
+class Plane implements DataPlane {
+  private readonly hooks: PlaneHooks;
+  private readonly clock = new Clock();
+  private readonly turn = new Turn(this.clock);
+  private readonly relay: Relay;
+  private readonly callers = new Set<Caller>();
+  private readonly http1Ports = new WeakMap<object, number>();
+  private readonly http1;
+  private callerContext!: CallerContext;
+  private upstreamContext!: UpstreamContext;
+  private upstreams!: Upstreams;
+  private config: WorkerConfig | null = null;
+  private ticker: NodeJS.Timeout | null = null;
+  private draining: { resolve: () => void; promise: Promise<void>; by: number } | null = null;
+
+  constructor(hooks: PlaneHooks) {
+    this.hooks = hooks;
+    this.clock.now = Math.trunc(performance.now());
+    this.relay = new Relay(hooks.log);
+    const questions = { healthFor: (path: string) => this.healthFor(path) };
+    this.http1 = makeHttp1Server(questions, (request: IncomingMessage) => {
+      return this.http1Ports.get(request.socket) === this.relay.rules.mainPort;
+    });
+  }
+
+  configure(config: WorkerConfig): void {
+    const { settings } = config;
+    const routes = compileRoutes(settings, config.definitions, config.closed);
+    if (this.config === null) this.build(config);
+    this.config = config;
+    this.callerContext.limits = engineLimits(settings.engine.downstream);
+    this.callerContext.options = callerOptions(settings);
+    this.upstreamContext.limits = engineLimits(settings.engine.upstream);
+    this.upstreamContext.options = upstreamOptions(settings);
+    this.relay.rules = {
+      version: config.generation,
+      routes,
+      mainPort: settings.listen_port,
+      healthPath: `/${settings.health_check_endpoint_name}`,
+      readyPath: `/${settings.readiness_check_endpoint_name}`,
+      generator: !settings.hide_generator_header,
+    };
+    const used = new Set<TargetPool>();
+    this.relay.pools = routes.routes.map((route) =>
+      route.targets.map((target) => {
+        const pool = this.upstreams.pool(target.host, target.port);
+        used.add(pool);
+        return pool;
+      }),
+    );
+    this.relay.turns = new Int32Array(routes.routes.length);
+    this.upstreams.keepOnly(used);
+  }
+
+  /** What lives as long as the process, made with the first configuration's bounds. */
+  private build(config: WorkerConfig): void {
+    const { settings } = config;
+    const engine: EngineShared = {
+      clock: this.clock,
+      fields: new FieldStore(),
+      blocks: new OutputBlocks(),
+      budget: new Budget(settings.max_buffered_bytes),
+      statelessMemo: new MemoTable(STATELESS_MEMOS),
+      scratch: new FieldList(),
+    };
+    const pools = makeReadPools();
+    const { turn, relay, hooks } = this;
+    relay.held = new HeldRequests(settings.upstream.replay_bytes_per_call, settings.upstream.replay_bytes_per_worker);
+    this.callerContext = {
+      turn,
+      pools,
+      engine,
+      events: new CallerEvents(relay),
+      limits: engineLimits(settings.engine.downstream),
+      options: callerOptions(settings),
+      serveHttp1: (stream, port) => {
+        this.http1Ports.set(stream, port);
+        this.http1.emit("connection", stream);
+      },
+      callerFailed: (caller, fault) => {
+        hooks.log.warn(
+          { caller: caller.origin.address, port: caller.origin.port, ...Caller.describe(fault) },
+          "caller broke the protocol",
+        );
+      },
+      callerClosed: (caller) => this.callerClosed(caller),
+      shed: () => this.shed(),
+    };
+    this.upstreamContext = {
+      turn,
+      pools,
+      engine,
+      log: hooks.log,
+      runner: relay,
+      events: new ServiceEvents(relay),
+      limits: engineLimits(settings.engine.upstream),
+      options: upstreamOptions(settings),
+    };
+    this.upstreams = new Upstreams(this.upstreamContext);
+    this.ticker = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  private healthFor(path: string): HealthState["hello"] | null {
+    const { rules, health } = this.relay;
+    if (path === rules.healthPath) return health.hello;
+    return path === rules.readyPath ? health.ready : null;
+  }
+
+  accept(handle: TcpHandle, port: number): void {
+    const caller = new Caller(handle, port, this.callerContext);
+    this.callers.add(caller);
+    if (this.draining !== null) caller.drain();
+    this.hooks.loadChanged();
+  }
+
+  private callerClosed(caller: Caller): void {
+    this.callers.delete(caller);
+    this.hooks.loadChanged();
+    this.drained();
+  }
+
+  health(state: HealthState): void {
+    this.relay.health = state;
+  }
+
+  load(): Load {
+    return { connections: this.callers.size, calls: this.relay.calls };
+  }
+
+  private tick(): void {
+    const now = Math.trunc(performance.now());
+    this.clock.now = now;
+    for (const caller of this.callers) caller.tick(now);
+    this.upstreams.tick(now);
+    this.relay.tick(now);
+    this.endSilentCalls(now);
+    if (this.draining !== null && now >= this.draining.by) this.endEverything();
+  }
+
+  /** `stream_idle_timeout`: calls that neither side says anything on. */
+  private endSilentCalls(now: number): void {
+    const limit = (this.config?.settings.stream_idle_timeout ?? 0) * 1_000;
+    if (limit === 0) return;
+    for (const caller of this.callers) {
+      for (const stream of caller.connection.streams.all()) {
+        const call = stream.owner as Call | null;
+        if (call === null) continue;
+        const active = Math.max(stream.lastActive, call.up?.lastActive ?? 0);
+        if (now - active > limit) this.relay.fail(call, ANSWERS.idle, ErrorCode.CANCEL);
+      }
+    }
+  }
+
+  /** Over the budget for slow receivers: the streams that hold most end until it is kept. */
+  private shed(): void {
+    const { budget } = this.callerContext.engine;
+    const holders: Stream[] = [];
+    for (const caller of this.callers) {
+      for (const stream of caller.connection.streams.all()) if (stream.queue !== null) holders.push(stream);
+    }
+    holders.sort((a, b) => b.queue!.pinned - a.queue!.pinned);
+    for (const stream of holders) {
+      if (budget.held <= budget.limit * 0.9) return;
+      this.hooks.log.warn({ held: stream.queue!.pinned }, "call ended: the worker holds too much for slow receivers");
+      resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    }
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    const by = Math.trunc(performance.now()) + timeoutMs;
+    if (this.draining === null) {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
+      this.draining = { resolve, promise, by };
+      for (const caller of this.callers) caller.drain();
+    } else if (by < this.draining.by) this.draining.by = by;
+    if (timeoutMs === 0) this.endEverything();
+    this.drained();
+    return this.draining.promise;
+  }
+
+  /** The time is over: what still runs is told so, and goes. */
+  private endEverything(): void {
+    for (const caller of [...this.callers]) {
+      for (const stream of caller.connection.streams.all()) {
+        const call = stream.owner as Call | null;
+        if (call !== null) this.relay.fail(call, ANSWERS.shuttingDown, ErrorCode.CANCEL);
+      }
+      caller.end();
+    }
+  }
+
+  private drained(): void {
+    if (this.draining === null || this.callers.size > 0) return;
+    if (this.ticker !== null) clearInterval(this.ticker);
+    this.ticker = null;
+    this.upstreams?.destroy();
+    this.http1.close();
+    this.draining.resolve();
+  }
+}

@@ -1,0 +1,39 @@
+// HTTP/1.1 on the ports of the gateway: health checks on the main port, and 505 for everything else, because calls need
+// HTTP/2. Parsing is node:http's. Governed by RFC 9110 section 15.6.6 and spec 5.2. Runs for health checks only.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { HealthState } from "../../shared/messages.js";
+
+export interface Http1Questions {
+  /** The answer to `path` on the main port, null where it is not a health check. */
+  healthFor(path: string): HealthState["hello"] | null;
+}
+
+const NEEDS_HTTP2 = `${JSON.stringify({ error: "This port speaks HTTP/2 only (with prior knowledge)" }, null, 4)}\n`;
+
+/** @param main tells whether the request came to the main port */
+export function makeHttp1Server(questions: Http1Questions, main: (request: IncomingMessage) => boolean): Server {
+  const server = createServer({
+    headersTimeout: 10_000,
+    requestTimeout: 20_000,
+    keepAliveTimeout: 5_000,
+    maxHeaderSize: 16_384,
+  });
+  server.on("request", (request, response) => {
+    const path = (request.url ?? "").split("?", 1)[0]!;
+    const health = main(request) ? questions.healthFor(path) : null;
+    if (health === null) return send(response, 505, NEEDS_HTTP2, true);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return send(response, 405, `${JSON.stringify({ status: "error", message: "Method Not Allowed" })}\n`, true);
+    }
+    send(response, health.status, health.body, false);
+  });
+  server.on("clientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+function send(response: ServerResponse, status: number, body: string, close: boolean): void {
+  if (close) response.setHeader("connection", "close");
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}

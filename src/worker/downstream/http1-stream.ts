@@ -1,0 +1,50 @@
+// A socket that is read through our own buffers, shown to node:http as a stream. Runs for health checks only.
+
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+
+export class Http1Stream extends Duplex {
+  private readonly socket: Socket;
+  readonly remoteAddress: string | undefined;
+
+  constructor(socket: Socket) {
+    super({ allowHalfOpen: true });
+    this.socket = socket;
+    this.remoteAddress = socket.remoteAddress;
+  }
+
+  /** Octets the caller sent; owned by the stream from here. */
+  feed(bytes: Buffer): void {
+    // A caller that floods a health check is not worth reading from any longer.
+    if (!this.push(bytes) && this.readableLength > 65_536) this.socket.destroy();
+  }
+
+  /** Ends as soon as the answer under way is written. */
+  finish(): void {
+    if (!this.writableEnded) this.end();
+  }
+
+  /** The socket has closed. */
+  gone(error: Error | null): void {
+    this.destroy(error ?? undefined);
+  }
+
+  setTimeout(): this {
+    return this;
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.socket.write(chunk, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.socket.destroy();
+    done(error);
+  }
+}

@@ -1,0 +1,36 @@
+// One turn of the event loop: every connection that got output while sockets were read is flushed once, after all reads
+// of the turn (check phase), so that many streams share one write. Keeps the coarse clock. Runs once per turn.
+
+import type { Clock } from "../../shared/base/clock.js";
+
+export interface Flushable {
+  flush(): void;
+}
+
+export class Turn {
+  readonly clock: Clock;
+  private dirty: Flushable[] = [];
+  private scheduled = false;
+  private readonly run: () => void;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.run = () => this.flushAll();
+  }
+
+  /** Flushes `wire` at the end of this turn. The caller makes sure that it is added once. */
+  add(wire: Flushable): void {
+    this.dirty.push(wire);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.run);
+  }
+
+  private flushAll(): void {
+    this.clock.now = Math.trunc(performance.now());
+    // Flushing may free windows and so make other connections dirty: they belong to this turn too.
+    for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.flush();
+    this.dirty.length = 0;
+    this.scheduled = false;
+  }
+}

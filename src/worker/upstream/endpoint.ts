@@ -1,0 +1,218 @@
+// One upstream address and its few connections, shared by all calls of the worker. Opens them on demand and ahead of
+// need, backs off when connecting fails, and keeps calls waiting, bounded, while there is hope. Runs once per call.
+
+import { ANSWERS } from "../call/answers.js";
+import type { Call } from "../call/call.js";
+import { Link, LinkState } from "./link.js";
+import type { UpstreamContext } from "./upstreams.js";
+
+/** Above this share of its streams a connection is helped by another one, while more are allowed. */
+const CROWDED = 0.75;
+
+export class Endpoint {
+  readonly address: string;
+  readonly port: number;
+  private readonly context: UpstreamContext;
+  readonly links: Link[] = [];
+  private waiting: Call[] = [];
+  private failures = 0;
+  private retryAt = 0;
+  private retired = false;
+
+  constructor(address: string, port: number, context: UpstreamContext) {
+    this.address = address;
+    this.port = port;
+    this.context = context;
+    this.ensure();
+  }
+
+  get name(): string {
+    return this.address.includes(":") ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
+  }
+
+  /** A call given now can begin, or will when a connection under way is ready. */
+  get hopeful(): boolean {
+    if (this.retired) return false;
+    for (const link of this.links) if (link.state <= LinkState.READY) return true;
+    return this.context.turn.clock.now >= this.retryAt;
+  }
+
+  get ready(): boolean {
+    for (const link of this.links) if (link.state === LinkState.READY) return true;
+    return false;
+  }
+
+  /** Begins the call on a connection, or lets it wait for one, or gives it back as unreachable. */
+  give(call: Call): void {
+    const link = this.pick();
+    if (link !== null) {
+      this.context.runner.begin(call, link);
+      return;
+    }
+    this.ensure();
+    if (!this.hopeful) {
+      this.context.runner.unreachable(call, ANSWERS.unreachable);
+      return;
+    }
+    if (this.waiting.length >= this.context.options.maxWaitingCalls) {
+      this.waiting = this.waiting.filter((other) => !other.finished && other.waitingAt === this);
+      if (this.waiting.length >= this.context.options.maxWaitingCalls) {
+        this.context.runner.fail(call, ANSWERS.queueFull);
+        return;
+      }
+    }
+    call.waitingAt = this;
+    this.waiting.push(call);
+  }
+
+  /** The first connection that is not crowded, so that calls share writes; else the one with most room. */
+  private pick(): Link | null {
+    let best: Link | null = null;
+    let bestRoom = 0;
+    const links = this.links;
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!;
+      const room = link.room;
+      if (room <= 0) continue;
+      const open = link.connection.streams.size;
+      if (open <= (open + room) * CROWDED) return link;
+      if (room > bestRoom) {
+        best = link;
+        bestRoom = room;
+      }
+    }
+    if (best !== null) this.grow();
+    return best;
+  }
+
+  /** All connections are crowded: one more, unless one is under way. */
+  private grow(): void {
+    if (this.live >= this.context.options.maxConnections) return;
+    for (const link of this.links) if (link.state === LinkState.CONNECTING) return;
+    this.connect();
+  }
+
+  private get live(): number {
+    let n = 0;
+    for (const link of this.links) if (link.state <= LinkState.READY) n++;
+    return n;
+  }
+
+  /** Opens what is missing: `min` connections, or one when calls wait. */
+  private ensure(): void {
+    if (this.retired || this.context.turn.clock.now < this.retryAt) return;
+    const { minConnections, maxConnections } = this.context.options;
+    const wanted = this.waiting.length > 0 ? Math.max(1, minConnections) : minConnections;
+    while (this.live < wanted) this.connect();
+    if (this.waiting.length > 0 || wanted === 0) {
+      const connecting = this.links.some((link) => link.state === LinkState.CONNECTING);
+      if (!connecting && this.live < maxConnections && this.pickable === 0) this.connect();
+    }
+  }
+
+  private get pickable(): number {
+    let room = 0;
+    for (const link of this.links) room += Math.max(0, link.room);
+    return room;
+  }
+
+  private connect(): void {
+    this.links.push(new Link(this, this.context, this.context.events));
+  }
+
+  linkReady(link: Link): void {
+    if (this.failures > 0) this.context.log.info({ endpoint: this.name }, "service is reachable again");
+    this.failures = 0;
+    this.retryAt = 0;
+    if (this.retired) link.retire();
+    this.dispatch();
+  }
+
+  /** A stream ended or SETTINGS changed: calls that wait may begin. */
+  dispatch(): void {
+    while (this.waiting.length > 0) {
+      const link = this.pick();
+      if (link === null) {
+        this.ensure();
+        return;
+      }
+      const call = this.waiting.shift()!;
+      if (call.finished || call.waitingAt !== this) continue;
+      call.waitingAt = null;
+      this.context.runner.begin(call, link);
+    }
+  }
+
+  wake(link: Link): void {
+    this.context.turn.add(link.wire);
+  }
+
+  get hasWaiting(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** Too old: another one takes over, then it goes. */
+  linkExpired(link: Link): void {
+    let others = false;
+    for (const other of this.links) if (other !== link && other.state === LinkState.READY) others = true;
+    if (others) link.retire();
+    else if (!this.links.some((other) => other.state === LinkState.CONNECTING)) this.connect();
+  }
+
+  linkClosed(link: Link, before: number, reason: string): void {
+    const at = this.links.indexOf(link);
+    if (at >= 0) this.links.splice(at, 1);
+    if (this.retired) return;
+    if (before === LinkState.CONNECTING) this.connectFailed(reason);
+    else if (before === LinkState.READY) {
+      this.context.log.warn({ endpoint: this.name, reason }, "connection to the service lost");
+      this.ensure();
+    } else this.ensure();
+  }
+
+  private connectFailed(reason: string): void {
+    const { backoffInitial, backoffMax, backoffJitter } = this.context.options;
+    if (this.failures === 0) this.context.log.warn({ endpoint: this.name, reason }, "service cannot be reached");
+    const delay = Math.min(backoffMax, backoffInitial * 2 ** Math.min(this.failures, 20));
+    this.failures++;
+    this.retryAt = this.context.turn.clock.now + delay * (1 + backoffJitter * (Math.random() - 0.5));
+    if (this.live > 0) return;
+    const calls = this.waiting;
+    this.waiting = [];
+    for (const call of calls) {
+      if (call.finished || call.waitingAt !== this) continue;
+      call.waitingAt = null;
+      this.context.runner.unreachable(call, ANSWERS.unreachable);
+    }
+  }
+
+  tick(now: number): void {
+    for (const link of [...this.links]) link.tick(now);
+    this.ensure();
+    const { idleTimeout, minConnections } = this.context.options;
+    if (idleTimeout === 0 || this.live <= Math.max(1, minConnections)) return;
+    for (const link of this.links) {
+      if (link.state !== LinkState.READY || link.idleFor(now) < idleTimeout) continue;
+      link.retire();
+      return;
+    }
+  }
+
+  /** No longer part of the configuration: running calls end by themselves. */
+  retire(): void {
+    this.retired = true;
+    for (const link of [...this.links]) link.retire();
+    const calls = this.waiting;
+    this.waiting = [];
+    for (const call of calls) {
+      if (call.finished || call.waitingAt !== this) continue;
+      call.waitingAt = null;
+      this.context.runner.unreachable(call, ANSWERS.unreachable);
+    }
+  }
+
+  destroy(): void {
+    this.retired = true;
+    for (const link of [...this.links]) link.abandon("the gateway ends");
+  }
+}

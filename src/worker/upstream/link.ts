@@ -1,0 +1,107 @@
+// One upstream connection of an endpoint: connects, keeps alive, ages, and is thrown away when it fails. Must not know
+// calls beyond the streams it carries. Runs once per connection and per tick.
+
+import { connect } from "node:net";
+import { Connection, type ConnectionEvents } from "../../shared/http2/connection.js";
+import { openRoom } from "../../shared/http2/open-stream.js";
+import { ErrorCode } from "../../shared/http2/protocol.js";
+import { sendGoaway, sendOpening } from "../../shared/http2/send-control.js";
+import { Keepalive } from "../net/keepalive.js";
+import { Wire, type WireOwner } from "../net/wire.js";
+import type { Endpoint } from "./endpoint.js";
+import type { UpstreamContext } from "./upstreams.js";
+
+export const LinkState = { CONNECTING: 0, READY: 1, RETIRING: 2, DEAD: 3 } as const;
+
+export class Link implements WireOwner {
+  readonly endpoint: Endpoint;
+  readonly wire: Wire;
+  readonly connection: Connection;
+  state: number = LinkState.CONNECTING;
+  private readonly keepalive: Keepalive;
+  private readonly connectBy: number;
+  private readonly expires: number;
+  private idleSince: number;
+  private failure = "";
+
+  constructor(endpoint: Endpoint, context: UpstreamContext, events: ConnectionEvents) {
+    const now = context.turn.clock.now;
+    const { options } = context;
+    this.endpoint = endpoint;
+    this.connectBy = now + options.connectTimeout;
+    const spread = 1 - options.maxAgeJitter * Math.random();
+    this.expires = options.maxAge > 0 ? now + options.maxAge * spread : Number.POSITIVE_INFINITY;
+    this.idleSince = now;
+    this.keepalive = new Keepalive(options.keepaliveTime, options.keepaliveTimeout);
+    const wire = new Wire(context.turn, context.pools, this);
+    this.wire = wire;
+    this.connection = new Connection(false, context.limits, context.engine, events);
+    this.connection.owner = this;
+    wire.connection = this.connection;
+    const socket = connect({
+      host: endpoint.address,
+      port: endpoint.port,
+      noDelay: true,
+      onread: { buffer: () => wire.nextBuffer(), callback: (n: number) => wire.onRead(n) },
+    });
+    wire.socket = socket;
+    socket.on("error", (error) => wire.onError(error));
+    socket.on("close", () => wire.onClose());
+    sendOpening(this.connection);
+  }
+
+  /** The peer's SETTINGS are here: calls may begin. */
+  opened(): void {
+    if (this.state !== LinkState.CONNECTING) return;
+    this.state = LinkState.READY;
+    this.endpoint.linkReady(this);
+  }
+
+  /** How many more calls it can take. */
+  get room(): number {
+    return this.state === LinkState.READY ? openRoom(this.connection) : 0;
+  }
+
+  /** Takes no new calls from here on; closes when the last one has ended. */
+  retire(): void {
+    if (this.state === LinkState.DEAD) return;
+    this.state = LinkState.RETIRING;
+    this.closeWhenIdle();
+  }
+
+  closeWhenIdle(): void {
+    if (this.state !== LinkState.RETIRING || this.connection.streams.size > 0 || this.wire.isEnding) return;
+    if (!this.connection.dead) sendGoaway(this.connection, 0, ErrorCode.NO_ERROR, "");
+    this.wire.endAfterFlush();
+  }
+
+  /** Ends it now; its calls end or move as the connection's streams close. */
+  abandon(reason: string): void {
+    this.failure = reason;
+    this.wire.destroy();
+  }
+
+  tick(now: number): void {
+    if (this.state === LinkState.DEAD) return;
+    if (this.state === LinkState.CONNECTING) {
+      if (now >= this.connectBy) this.abandon("no connection within the time allowed");
+      return;
+    }
+    if (this.connection.streams.size > 0) this.idleSince = now;
+    const silent = this.keepalive.check(this.wire, now);
+    if (silent) this.abandon("no answer to PING");
+    else if (this.wire.isEnding && now - this.wire.lastWrite > 1_000) this.wire.destroy();
+    else if (this.state === LinkState.READY && now >= this.expires) this.endpoint.linkExpired(this);
+  }
+
+  /** Milliseconds without a call. */
+  idleFor(now: number): number {
+    return this.connection.streams.size > 0 ? 0 : now - this.idleSince;
+  }
+
+  wireClosed(_wire: Wire, error: Error | null): void {
+    const before = this.state;
+    this.state = LinkState.DEAD;
+    this.endpoint.linkClosed(this, before, this.failure || error?.message || "closed by the service");
+  }
+}
