@@ -1,0 +1,436 @@
+/**
+ * All limits of one worker: finds them, lends to them, wakes the calls that wait, and carries on without the store.
+ * Must not know: sessions, APIs, answers, which store it is. Governed by: the contract at the top of `limit.ts`.
+ * Runs: once per lease, once per waiting call, and once per tick; never for a call whose lease holds units.
+ */
+
+import type { Counters } from "../../../shared/counters/counters.js";
+import { Flights } from "./flights.js";
+import { ADMIT, DENY, type Lender, Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
+import { Members } from "./members.js";
+import { Counted, LimitSet, NO_THROTTLE, type Queue, type Throttle } from "./set.js";
+import { SlideFlights } from "./slides.js";
+import { detach, enqueue, type Waiting } from "./waiting.js";
+
+export interface LimitSpec {
+  readonly key: string;
+  readonly kind: number;
+  readonly limit: number;
+  /** 0: never ends (quota that never renews). */
+  readonly perMs: number;
+  readonly count: "leased" | "exact" | "fixed";
+}
+
+export interface EngineOptions {
+  readonly counters: Counters;
+  /** The same name the counters were made with: one worker process, unique over all replicas and restarts. */
+  readonly worker: string;
+  /** The worker's clock: monotonic milliseconds, the one `now` comes from. */
+  readonly clock: () => number;
+  readonly maxLimits?: number;
+  readonly maxWaiting?: number;
+  /** No call waits longer for the store than this. */
+  readonly waitMs?: number;
+  /** How long a call waits at the edge of a quota for units that another worker still holds. */
+  readonly edgeWaitMs?: number;
+  /** Quota passes uncounted while the store is away and the lease is used up; otherwise UNAVAILABLE. */
+  readonly quotaUncounted?: boolean;
+}
+
+const MAX_LIMITS = 131_072;
+const MAX_WAITING = 10_000;
+const WAIT_MS = 500;
+const EDGE_WAIT_MS = 1_000;
+const BEAT_MS = 1_000;
+const RETRY_FIRST_MS = 50;
+const RETRY_LAST_MS = 1_000;
+/** A tick looks at a quarter of the limits: each one every fifth of a second at 50 ms. */
+const REVIEW_PARTS = 4;
+const EVICTION_SAMPLE = 16;
+/** After the store came back a limit stays on its own share until the others have reported. */
+const RETURN_MS = 5_000;
+
+export class LimitEngine implements Lender, Queue {
+  down = false;
+  readonly #options: EngineOptions;
+  readonly #counters: Counters;
+  readonly #flights: Flights;
+  readonly #slides: SlideFlights;
+  readonly #members: Members;
+  readonly #byKey = new Map<string, Limit>();
+  readonly #limits: Limit[] = [];
+  readonly #waitMs: number;
+  readonly #edgeWaitMs: number;
+  /** Sent to and fro between limits for longer than this, a call is given up. */
+  readonly #patience: number;
+  #hand = 0;
+  #reviewed = 0;
+  readonly #edges = new Set<Limit>();
+  #parked: Waiting[] = [];
+  #waiting = 0;
+  #beatAt = Number.NEGATIVE_INFINITY;
+  #beating = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #downSince = 0;
+  #stopped = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#counters = options.counters;
+    this.#waitMs = options.waitMs ?? WAIT_MS;
+    this.#edgeWaitMs = options.edgeWaitMs ?? EDGE_WAIT_MS;
+    this.#patience = this.#waitMs + this.#edgeWaitMs;
+    this.#members = new Members(options.worker);
+    this.#flights = new Flights(options.counters, options.clock, {
+      arrived: (limits, now) => this.#arrived(limits, now),
+      failed: (limits, now) => this.#failed(limits, now),
+    });
+    this.#slides = new SlideFlights(options.counters, options.clock, {
+      answered: (waiting, verdict, now) => this.#answered(waiting, verdict, now),
+      failed: (now) => this.#lost(now),
+      share: (limit) => this.#members.share(limit, options.clock()),
+    });
+  }
+
+  /** The limits of one session on one API. Built once per decision; a limit that is known already is shared. */
+  set(specs: readonly LimitSpec[], throttle: Throttle = NO_THROTTLE): LimitSet {
+    const leases: Limit[] = [];
+    const counted: Counted[] = [];
+    for (const spec of specs) {
+      if (spec.count === "leased") leases.push(this.#limit(spec.key, spec.kind, spec));
+      else counted.push(new Counted(spec.key, spec.kind, spec.limit, spec.perMs, spec.count === "fixed"));
+    }
+    return new LimitSet(leases, counted, throttle, this);
+  }
+
+  /** An operator changed or reset what stands behind these counters: ask again before refusing. */
+  recheck(key: string): void {
+    const limit = this.#byKey.get(key);
+    if (limit !== undefined) limit.deniedUntil = 0;
+  }
+
+  get size(): number {
+    return this.#limits.length;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** The store's clock minus the worker's, in ms: for the reset moments of the headers. */
+  get offset(): number {
+    return this.#flights.offset;
+  }
+
+  /** Every 50 ms or so. */
+  tick(now: number): void {
+    if (this.#stopped) return;
+    const waitMs = this.#waitMs;
+    const late = this.#flights.expire(now - waitMs) || this.#slides.expire(now - waitMs);
+    if (late || (this.#beating > 0 && now - this.#beatAt > waitMs)) this.#lost(now);
+    this.#beat(now);
+    this.#review(now);
+    this.#askAtEdges();
+    this.#unpark(now);
+  }
+
+  /** Gives back every unit and ends; calls that wait are told UNAVAILABLE. Resolves within the wait of a call. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const now = this.#options.clock();
+    this.#flushWaiting(now);
+    this.#slides.close();
+    if (!this.down) await this.#giveBackAll();
+    this.#flights.close();
+  }
+
+  async #giveBackAll(): Promise<void> {
+    const clock = this.#options.clock;
+    const timer = setTimeout(() => this.#lost(clock()), this.#waitMs);
+    await this.#flights.drained();
+    for (const limit of this.#limits) {
+      limit.evicted = true;
+      if (limit.close(clock()) && !this.down) this.#flights.add(limit);
+    }
+    this.#flights.flush();
+    await this.#flights.drained();
+    clearTimeout(timer);
+    if (!this.down) await this.#counters.leave().catch(() => undefined);
+  }
+
+  // What a limit asks for at the edge of its lease.
+
+  renew(limit: Limit): void {
+    if (this.down || this.#stopped) return;
+    limit.wanting = true;
+    this.#flights.add(limit);
+  }
+
+  /**
+   * Without the store, a share of the limit in each window; where windows turn is known from the store's clock. In the
+   * window of the loss this worker goes on with its part of what was left when it last heard, up to its share in all: so
+   * the sum stays within the limit unless others had taken more than their shares before.
+   */
+  insure(limit: Limit, now: number): number {
+    if (limit.kind === QUOTA) return this.#insureQuota(limit, now);
+    const share = this.#members.share(limit.limit, now);
+    if (share < 0) return UNAVAILABLE;
+    const storeNow = now + this.#flights.offset;
+    const end = (Math.floor(storeNow / limit.perMs) + 1) * limit.perMs;
+    const isLast = end === limit.end;
+    limit.mine = isLast ? limit.mine - limit.units : 0;
+    let units = share;
+    if (isLast) units = Math.max(0, Math.min(share - limit.mine, Math.floor(limit.left / this.#members.count)));
+    else if (this.#isBroken(end, limit.perMs)) units = Math.floor((share * (end - storeNow)) / limit.perMs);
+    limit.left = 0;
+    limit.end = end;
+    limit.units = units;
+    limit.mine += units;
+    limit.ahead = -1;
+    limit.until = limit.insuredUntil = now + end - storeNow;
+    // The share is what there is until the window ends, and `insuredUntil` refuses the rest.
+    return units > 0 ? limit.take(now) : DENY;
+  }
+
+  wait(waiting: Waiting, now: number): void {
+    if (this.#stopped || this.#waiting >= (this.#options.maxWaiting ?? MAX_WAITING)) {
+      waiting.done = true;
+      waiting.caller.decided(UNAVAILABLE, now);
+      return;
+    }
+    this.#waiting += 1;
+    this.#reviveSet(waiting.set);
+    this.#advance(waiting, now);
+  }
+
+  #insureQuota(limit: Limit, now: number): number {
+    if (this.#options.quotaUncounted !== true) return UNAVAILABLE;
+    // Counted here, so that the counter is raised when the store is back.
+    limit.mine += 1;
+    limit.used += 1;
+    limit.lastUse = now;
+    return ADMIT;
+  }
+
+  /** Is this the window in which the store was lost? Others may have used up most of it. */
+  #isBroken(end: number, perMs: number): boolean {
+    return this.#downSince + this.#flights.offset >= end - perMs;
+  }
+
+  // The way of a waiting call.
+
+  #advance(waiting: Waiting, now: number): void {
+    const verdict = this.#attempt(waiting, now);
+    if (verdict !== WAIT) this.#settle(waiting, verdict, now);
+  }
+
+  /** WAIT: the call stands behind one of its limits. */
+  #attempt(waiting: Waiting, now: number): number {
+    const { set } = waiting;
+    if (waiting.cancelled) return DENY;
+    const counted = set.counted[waiting.step];
+    if (counted !== undefined) {
+      this.#slides.ask(waiting, counted, this.down);
+      return WAIT;
+    }
+    const verdict = set.takeLeases(now);
+    if (verdict !== WAIT) return verdict;
+    if (now - waiting.since > this.#patience) return UNAVAILABLE;
+    enqueue(set.blocked!, waiting);
+    // The first call of a key asks for all that it will need at once.
+    for (const lease of set.leases) if (lease === set.blocked || lease.birth === 0) this.#ask(lease);
+    return WAIT;
+  }
+
+  #answered(waiting: Waiting, verdict: number, now: number): void {
+    if (verdict === ADMIT) {
+      waiting.step += 1;
+      this.#advance(waiting, now);
+      return;
+    }
+    waiting.set.denied = waiting.set.counted[waiting.step];
+    this.#settle(waiting, verdict, now);
+  }
+
+  #settle(waiting: Waiting, verdict: number, now: number): void {
+    if (verdict !== ADMIT || waiting.cancelled) this.#slides.undo(waiting);
+    if (verdict === DENY && !waiting.cancelled && this.#park(waiting, now)) return;
+    this.#waiting -= 1;
+    waiting.done = true;
+    if (!waiting.cancelled) waiting.caller.decided(verdict, now);
+  }
+
+  #ask(limit: Limit): void {
+    if (this.#edges.has(limit)) return;
+    limit.pledged += 1;
+    this.#flights.add(limit);
+  }
+
+  /** Where calls are held until another worker's units are used or back, once a tick and not once a call. */
+  #askAtEdges(): void {
+    if (this.down) return;
+    for (const limit of this.#edges) {
+      limit.pledged = limit.waiting;
+      this.#flights.add(limit);
+    }
+  }
+
+  #arrived(limits: readonly Limit[], now: number): void {
+    for (const limit of limits) this.#wake(limit, now);
+  }
+
+  /** Every call in the queue tries again; those for whom nothing came are refused or, at the edge of a quota, held. */
+  #wake(limit: Limit, now: number): void {
+    this.#edges.delete(limit);
+    const hold = limit.dry && limit.deniedUntil === 0 && limit.kind === QUOTA && !this.down;
+    let waiting = detach(limit);
+    while (waiting !== undefined) {
+      const next: Waiting | undefined = waiting.next;
+      waiting.next = undefined;
+      if (limit.units > 0 || !limit.dry || this.down || waiting.cancelled) this.#advance(waiting, now);
+      else if (hold && now - waiting.since < this.#edgeWaitMs) enqueue(limit, waiting);
+      else this.#refuse(waiting, limit, now);
+      waiting = next;
+    }
+    if (hold && limit.waiting > 0) this.#edges.add(limit);
+  }
+
+  #refuse(waiting: Waiting, limit: Limit, now: number): void {
+    waiting.set.denied = limit;
+    this.#settle(waiting, DENY, now);
+  }
+
+  // Throttling.
+
+  #park(waiting: Waiting, now: number): boolean {
+    const { set } = waiting;
+    if (waiting.tries <= 0 || set.denied?.kind === QUOTA || this.#stopped) return false;
+    waiting.tries -= 1;
+    waiting.due = now + set.throttle.intervalMs;
+    this.#parked.push(waiting);
+    return true;
+  }
+
+  #unpark(now: number): void {
+    if (this.#parked.length === 0) return;
+    const due = this.#parked.filter((waiting) => waiting.due <= now || waiting.cancelled);
+    if (due.length === 0) return;
+    this.#parked = this.#parked.filter((waiting) => waiting.due > now && !waiting.cancelled);
+    for (const waiting of due) {
+      waiting.since = now;
+      this.#advance(waiting, now);
+    }
+  }
+
+  // The store is lost and found.
+
+  #lost(now: number): void {
+    if (!this.down) {
+      this.down = true;
+      this.#downSince = now;
+      this.#retryMs = RETRY_FIRST_MS;
+    }
+    this.#beating = 0;
+    this.#flights.abandon(now);
+    this.#slides.abandon();
+  }
+
+  #failed(limits: readonly Limit[], now: number): void {
+    if (!this.down) this.#lost(now);
+    for (const limit of limits) this.#wake(limit, now);
+    for (const limit of [...this.#edges]) this.#wake(limit, now);
+  }
+
+  #found(now: number): void {
+    this.down = false;
+    for (const limit of this.#limits) {
+      if (limit.insuredUntil > now) limit.insuredUntil = Math.min(limit.insuredUntil, now + RETURN_MS);
+      if (limit.mine > 0 && now < limit.until) this.#flights.add(limit);
+    }
+  }
+
+  #beat(now: number): void {
+    if (this.#beating > 0 || now - this.#beatAt < (this.down ? this.#retryMs : BEAT_MS)) return;
+    this.#beatAt = now;
+    const number = now + 1;
+    this.#beating = number;
+    if (this.down) this.#retryMs = Math.min(RETRY_LAST_MS, this.#retryMs * 2);
+    this.#counters.beat().then(
+      (names) => {
+        if (this.#beating !== number || this.#stopped) return;
+        this.#beating = 0;
+        this.#members.heard(names, now);
+        if (this.down) this.#found(this.#options.clock());
+      },
+      () => {
+        if (this.#beating === number && !this.#stopped) this.#lost(this.#options.clock());
+      },
+    );
+  }
+
+  // The limits themselves: bounded, the ones that were not asked for longest go.
+
+  #limit(key: string, kind: number, spec: LimitSpec): Limit {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) {
+      known.limit = spec.limit;
+      known.perMs = spec.perMs;
+      known.deniedUntil = 0;
+      return known;
+    }
+    if (this.#limits.length >= (this.#options.maxLimits ?? MAX_LIMITS)) this.#evict();
+    const limit = new Limit(key, kind, spec, this);
+    limit.lastUse = this.#options.clock();
+    limit.place = this.#limits.push(limit) - 1;
+    this.#byKey.set(key, limit);
+    return limit;
+  }
+
+  /** The longest unused of a sample; limits that are under way or waited for are passed over. */
+  #evict(): void {
+    let victim: Limit | undefined;
+    for (let i = 0, seen = 0; i < this.#limits.length && seen < EVICTION_SAMPLE; i++) {
+      this.#hand = (this.#hand + 1) % this.#limits.length;
+      const limit = this.#limits[this.#hand]!;
+      if (limit.inFlight || limit.queued || limit.waiting > 0) continue;
+      seen += 1;
+      if (victim === undefined || limit.lastUse < victim.lastUse) victim = limit;
+    }
+    if (victim === undefined) return;
+    const last = this.#limits.pop()!;
+    if (last !== victim) {
+      this.#limits[victim.place] = last;
+      last.place = victim.place;
+    }
+    this.#byKey.delete(victim.key);
+    victim.evicted = true;
+    if (victim.close(this.#options.clock()) && !this.down) this.#flights.add(victim);
+  }
+
+  #reviveSet(set: LimitSet): void {
+    for (const [index, lease] of set.leases.entries()) {
+      if (lease.evicted) set.leases[index] = this.#limit(lease.key, lease.kind, { ...lease, count: "leased" });
+    }
+  }
+
+  #review(now: number): void {
+    if (this.down) return;
+    const part = Math.ceil(this.#limits.length / REVIEW_PARTS);
+    for (let i = 0; i < part; i++) {
+      if (this.#reviewed >= this.#limits.length) this.#reviewed = 0;
+      const limit = this.#limits[this.#reviewed++]!;
+      if (!limit.inFlight && !limit.queued && limit.review(now)) this.#flights.add(limit);
+    }
+  }
+
+  #flushWaiting(now: number): void {
+    const all = this.#parked;
+    this.#parked = [];
+    for (const limit of this.#limits) {
+      for (let waiting = detach(limit); waiting !== undefined; waiting = waiting.next) all.push(waiting);
+    }
+    this.#edges.clear();
+    for (const waiting of all) this.#settle(waiting, UNAVAILABLE, now);
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * One limit as a worker counts it: the units it was lent from the shared counter, handed out one per call.
+ * Responsible for: the lease of one counter on this worker, its size, and what the worker must report about it.
+ * Must not know: stores, keys' meaning, callers, answers. Governed by: issue "The gate", item 4; `shared/counters`.
+ * Runs: `take` once per call and limit, so it is a few integer operations; the rest once per lease.
+ *
+ * The contract of this folder: who calls what, on which clock
+ * - One `LimitEngine` per worker owns every `Limit` and the way to the shared counters. Its owner calls `tick(now)` about
+ *   every 50 ms, and `stop()` before the worker ends, which gives every unused unit back.
+ * - The gate makes a `LimitSet` (`engine.set(specs)`) when it decides about a session and an API, and keeps it with that
+ *   decision. Per call it asks `set.take(now)`: ADMIT, DENY, WAIT or UNAVAILABLE; all limits or none. After WAIT it calls
+ *   `set.wait(caller, now)` once; the engine calls `caller.decided(verdict, now)` later, exactly once unless the returned
+ *   `Waiting` is cancelled. After DENY, `set.denied` names the limit and `set.retryMs(now)` when it may help to come back;
+ *   both are to be read before anything else is taken from that set.
+ * - `now` is the worker's own clock in milliseconds: monotonic (`performance.now()`), read once per turn. The engine's
+ *   `clock` is the same clock. Windows live on the store's clock (Redis TIME, or the host's for the embedded store): a
+ *   lease is dated by the moment its request was sent, so that it ends on this clock before its window ends on the
+ *   store's; what is left in it then is never used.
+ * - Units not used or given back when a process is killed are lost for that window: at most what it held, which is at
+ *   most a sixteenth of what was left when it was granted plus the calls that stood waiting.
+ */
+
+import {
+  type Ask,
+  AT,
+  AWAY,
+  BIRTH,
+  END,
+  GRANTED,
+  LEAVING,
+  LEFT,
+  MINE,
+  TTL,
+} from "../../../shared/counters/exchange.js";
+import type { Waiting } from "./waiting.js";
+
+export const ADMIT = 0;
+export const DENY = 1;
+export const WAIT = 2;
+/** The store cannot be asked and nothing is left to go on with, or too many calls wait. */
+export const UNAVAILABLE = 3;
+
+/** What a limit is, for the answer that the caller sees. */
+export const RATE = 0;
+export const QUOTA = 1;
+export const API_RATE = 2;
+
+/** Leases are sized for the demand of this long, as far as the rest allows it. */
+const HORIZON_MS = 2_000;
+const WANT_MAX = 65_536;
+/** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
+const AHEAD_FROM = 8;
+const IDLE_MS = 600;
+/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 10). */
+const REPORT_MS = 4_000;
+
+/** What a limit needs of its engine, at the edges of a lease. */
+export interface Lender {
+  /** More units, in the background. */
+  renew(limit: Limit): void;
+  /** The store is away: the verdict by what this worker may admit on its own. */
+  insure(limit: Limit, now: number): number;
+  readonly down: boolean;
+}
+
+export interface LimitNumbers {
+  readonly limit: number;
+  readonly perMs: number;
+}
+
+export class Limit implements Ask {
+  readonly key: string;
+  readonly kind: number;
+  readonly aligned: boolean;
+  limit: number;
+  perMs: number;
+
+  /** Units at hand, and the moment on the worker's clock from which they are void. */
+  units = 0;
+  until = 0;
+  /** At this many units left the next lease is asked for; -1 never. */
+  ahead = -1;
+  used = 0;
+  lastUse = 0;
+  /** No unit can come free before this moment: all are used, none is lent out. */
+  deniedUntil = 0;
+  /** A lease without the store: no more than this share until then. */
+  insuredUntil = 0;
+
+  // What the next report says (see Ask).
+  need = 0;
+  want = 0;
+  held = 0;
+  mine = 0;
+  birth = 0;
+  end = 0;
+
+  /** What the last answer said, for the headers and for the time without the store. */
+  left = 0;
+  dry = false;
+  /** Callers that have asked for a unit since the last report. */
+  pledged = 0;
+  /** The next report asks for a bigger lease although nobody waits. */
+  wanting = false;
+  inFlight = false;
+  queued = false;
+  evicted = false;
+  first: Waiting | undefined = undefined;
+  last: Waiting | undefined = undefined;
+  waiting = 0;
+  /** Place in the engine's list. */
+  place = -1;
+
+  #granted = 0;
+  #askedAt = 0;
+  #usedAtAsk = 0;
+  #usedAtReview = 0;
+  /** Units the store believes to be held here unused. */
+  #told = 0;
+  readonly #lender: Lender;
+
+  constructor(key: string, kind: number, numbers: LimitNumbers, lender: Lender) {
+    this.key = key;
+    this.kind = kind;
+    this.aligned = kind !== QUOTA;
+    this.limit = numbers.limit;
+    this.perMs = numbers.perMs;
+    this.#lender = lender;
+  }
+
+  take(now: number): number {
+    if (this.units > 0 && now < this.until) {
+      this.units -= 1;
+      this.used += 1;
+      this.lastUse = now;
+      if (this.units === this.ahead) this.#lender.renew(this);
+      return ADMIT;
+    }
+    return this.#edge(now);
+  }
+
+  /** In the turn of the `take` it undoes, with the same `now`. */
+  giveBack(): void {
+    this.units += 1;
+    this.used -= 1;
+  }
+
+  #edge(now: number): number {
+    this.lastUse = now;
+    if (now < this.deniedUntil || now < this.insuredUntil) return DENY;
+    if (this.#lender.down) return this.#lender.insure(this, now);
+    return WAIT;
+  }
+
+  /** Fills in the report that is sent now. */
+  prepare(now: number): void {
+    this.#dropEnded(now);
+    this.need = this.pledged;
+    this.want = this.pledged > 0 || this.wanting ? this.#size(now) : 0;
+    this.held = this.evicted ? LEAVING : this.units;
+    this.pledged = 0;
+    this.wanting = false;
+    this.#askedAt = now;
+    this.#usedAtAsk = this.used;
+  }
+
+  /** What the demand since the last report would use up in a horizon, but no more than double of what was lent before. */
+  #size(now: number): number {
+    const horizon = this.perMs > 0 ? Math.min(HORIZON_MS, this.perMs) : HORIZON_MS;
+    const demand = ((this.used - this.#usedAtAsk) * horizon) / Math.max(1, now - this.#askedAt);
+    return Math.min(Math.ceil(demand), 2 * this.#granted + this.pledged, WANT_MAX);
+  }
+
+  /** `sentAt`: the worker's clock when the report left; the window ends at least `TTL` after that. */
+  apply(reply: readonly number[], at: number, sentAt: number, now: number): void {
+    const granted = reply[at + GRANTED]!;
+    const ttl = reply[at + TTL]!;
+    const until = ttl < 0 ? Number.POSITIVE_INFINITY : sentAt + ttl;
+    const sameWindow = reply[at + BIRTH] === this.birth && reply[at + END] === this.end;
+    const stillCounted = sameWindow || this.end === 0 || this.end > reply[at + AT]!;
+    const dropped = now < this.until && stillCounted ? 0 : this.units;
+    this.units += granted - dropped;
+    this.mine = reply[at + MINE]! - (stillCounted ? dropped : 0);
+    this.birth = reply[at + BIRTH]!;
+    this.end = reply[at + END]!;
+    this.left = reply[at + LEFT]!;
+    // Both moments are before the window's end; the later one is the better guess.
+    this.until = sameWindow ? Math.max(until, this.until) : until;
+    this.dry = this.left === 0;
+    this.deniedUntil = this.dry && reply[at + AWAY] === 0 ? this.until : 0;
+    if (granted > 0) this.#granted = granted;
+    this.#told = Math.max(0, this.held) + granted - Math.min(granted, this.need);
+    this.ahead = granted >= AHEAD_FROM && this.left > 0 ? granted >> 2 : -1;
+  }
+
+  /** Every fifth of a second: is there something to say to the store? Units nobody asks for are taken out of the lease. */
+  review(now: number): boolean {
+    const recent = this.used - this.#usedAtReview;
+    this.#usedAtReview = this.used;
+    if (now >= this.until || now < this.insuredUntil) return false;
+    const surplus = this.#surplus(recent, now);
+    if (surplus > 0) {
+      this.units -= surplus;
+      this.mine -= surplus;
+      this.#granted >>= 1;
+      this.ahead = -1;
+      return true;
+    }
+    if (this.units > 0) return now - this.#askedAt >= REPORT_MS;
+    return this.#told > 0 && recent === 0 && now - this.lastUse >= IDLE_MS;
+  }
+
+  /** Everything unused, because the limit or the worker ends. Answers whether there is something to report. */
+  close(now: number): boolean {
+    this.#dropEnded(now);
+    this.mine -= this.units;
+    this.units = 0;
+    return this.birth > 0 && now < this.until;
+  }
+
+  #surplus(recent: number, now: number): number {
+    if (this.units === 0) return 0;
+    if (recent === 0) return now - this.lastUse >= IDLE_MS ? this.units : 0;
+    const expected = recent * 10;
+    return this.units > 2 * expected + AHEAD_FROM ? this.units - expected : 0;
+  }
+
+  /** Units whose window is over here go back; if it is over at the store as well, nobody listens, which is right. */
+  #dropEnded(now: number): void {
+    if (now < this.until || this.units === 0) return;
+    this.mine -= this.units;
+    this.units = 0;
+  }
+}
