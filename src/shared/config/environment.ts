@@ -76,7 +76,7 @@ export function overlayEnvironment(
 }
 
 /** Undefined only for text that should have been JSON; another wrong one is left for the schema to name. */
-function readValue(text: string, kind: Kind): unknown {
+export function readValue(text: string, kind: Kind): unknown {
   if (kind === "boolean") return readBoolean(text);
   if (kind === "number") return readNumber(text);
   if (kind === "text") return text;

@@ -36,7 +36,7 @@ export function judgeDefinition(parsed: unknown, file: string, settings: Setting
   const api = [raw["name"], raw["api_id"]].find((v) => typeof v === "string" && v !== "");
   const judge = new Judge(document, file, typeof api === "string" ? api : file, settings);
   const read = definitionSchema.safeParse(document);
-  const active = raw["active"] !== false && raw["active"] !== undefined;
+  const active = !isObject(document) || (raw["active"] !== false && raw["active"] !== undefined);
   const definition = active ? judge.all(read) : judge.inactive(raw["active"]);
   const api_id = typeof raw["api_id"] === "string" ? raw["api_id"] : "";
   const served = judge.problems.some((problem) => problem.level === "error") ? undefined : definition;
@@ -101,9 +101,7 @@ class Judge {
   }
 
   inactive(active: unknown): undefined {
-    if (active === undefined && isObject(this.#document))
-      this.warn(["active"], "is missing, which means false: the definition is not served");
-    else if (!isObject(this.#document)) this.error([], "must be an object: one API definition a file");
+    if (active === undefined) this.warn(["active"], "is missing, which means false: the definition is not served");
   }
 
   error(path: readonly PropertyKey[], message: string): void {
@@ -181,9 +179,7 @@ class Judge {
     }
     const problem = domainProblem(found.domain);
     if (problem !== "") this.error(["domain"], problem);
-    return found.domain.toLowerCase() === found.domain || hasVariables(found.domain)
-      ? found.domain
-      : found.domain.toLowerCase();
+    return sameCase(found.domain);
   }
 
   #listenPath(found: DefinitionDocument): void {
@@ -232,6 +228,11 @@ function domainProblem(domain: string): string {
   return "must be a host name without a port, *.name for one label, or a pattern in braces";
 }
 
+/** Names are compared whatever their case; a pattern is left alone, since it may hold \S or \D. */
+function sameCase(domain: string): string {
+  return hasVariables(domain) ? domain : domain.toLowerCase();
+}
+
 function listenPathProblem(path: string, clean: boolean): string {
   if (path === "") return "must not be empty";
   if (!path.startsWith("/")) return "must begin with /";
@@ -255,7 +256,7 @@ function placeOf(raw: Record<string, unknown>, api: string, settings: Settings):
   return {
     api,
     port: typeof wanted === "number" && wanted !== 0 ? wanted : settings.listen_port,
-    domain: domainCounts && domainProblem(domain) === "" ? domain : "",
+    domain: domainCounts && domainProblem(domain) === "" ? sameCase(domain) : "",
     listen_path: path,
   };
 }
