@@ -1,0 +1,73 @@
+/**
+ * Checks of passwords that are remembered, and one check at a time per credential.
+ * Must not know: how bcrypt is run (`PasswordCheck`), what a user may do.
+ * Governed by: `basic_auth.cache_ttl`. Wrong ones are remembered as well, so that a flood of one wrong password costs one
+ * hash; both kinds leave together with the stored hash they were compared to.
+ * Runs: once per distinct credential and cache time.
+ */
+
+import { createHmac, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import {
+  hasPassword,
+  needsSlowCheck,
+  type PasswordCheck,
+  type StoredPassword,
+  verifyQuickly,
+} from "../../../shared/keys/password.js";
+
+const MAX_REMEMBERED = 10_000;
+const MAX_UNDER_WAY = 1_024;
+/** bcrypt reads 72 bytes; a longer password would be right by its beginning alone. */
+const BCRYPT_BYTES = 72;
+
+/** Thrown when so many checks are under way that one more would only wait. */
+export class TooManyChecks extends Error {
+  override readonly name = "TooManyChecks";
+}
+
+export class Passwords {
+  readonly #check: PasswordCheck;
+  readonly #remembered = new LRUCache<string, { readonly right: boolean }>({ max: MAX_REMEMBERED });
+  readonly #underWay = new Map<string, Promise<boolean>>();
+  /** Remembered credentials are digests under a salt that dies with the process. */
+  readonly #salt = randomBytes(32);
+
+  constructor(check: PasswordCheck) {
+    this.#check = check;
+  }
+
+  /** The answer if it can be given at once, undefined if `verify` is needed. */
+  recall(user: string, password: string, stored: StoredPassword): boolean | undefined {
+    if (!hasPassword(stored) || password === "") return false;
+    if (!needsSlowCheck(stored)) return verifyQuickly(password, stored);
+    if (Buffer.byteLength(password) > BCRYPT_BYTES) return false;
+    return this.#remembered.get(this.#key(user, password, stored))?.right;
+  }
+
+  /** `ttl` in milliseconds, 0 to remember nothing. */
+  verify(user: string, password: string, stored: StoredPassword, ttl: number): Promise<boolean> {
+    const known = this.recall(user, password, stored);
+    if (known !== undefined) return Promise.resolve(known);
+    const key = this.#key(user, password, stored);
+    const running = this.#underWay.get(key);
+    if (running !== undefined) return running;
+    if (this.#underWay.size >= MAX_UNDER_WAY) return Promise.reject(new TooManyChecks());
+    const check = this.#check
+      .verifyBcrypt(password, stored.password ?? "")
+      .then((right) => {
+        if (ttl > 0) this.#remembered.set(key, { right }, { ttl });
+        return right;
+      })
+      .finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, check);
+    return check;
+  }
+
+  #key(user: string, password: string, stored: StoredPassword): string {
+    return createHmac("sha256", this.#salt)
+      .update(`${user.length} ${user}${stored.password?.length} ${stored.password}`)
+      .update(password)
+      .digest("base64");
+  }
+}

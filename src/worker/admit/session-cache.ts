@@ -1,0 +1,273 @@
+/**
+ * The keys that a worker remembers: decoded once, with their policies, until they change.
+ * Responsible for: one look-up in flight per key, the memory of unknown keys, freshness, serving while the store is away.
+ * Must not know: credentials, rights, calls. Governed by: the gate's issue, item 5: a change is seen at once through the
+ * store's news, and within `REFRESH_MS` plus one tick even if the news are lost.
+ * Runs: `peek` once per decision, `load` once per key, `tick` about once a second.
+ *
+ * Bounds: `maxSessions` keys and `maxUnknown` unknown ones, the least used leave; `MAX_LOOKUPS` look-ups in flight, more are
+ * refused (`Busy`). While the store is away remembered keys are served for `staleMs`, then they are forgotten.
+ */
+
+import { LRUCache } from "lru-cache";
+import { decodeSession } from "../../shared/keys/codec.js";
+import { applyPolicies } from "../../shared/keys/policies.js";
+import type { Policies } from "../../shared/model/policy.js";
+import type { Session } from "../../shared/model/session.js";
+import { EVERYTHING_CHANGED, KEYS_CHANGED, type Store, type StoreChange } from "../../shared/store/store.js";
+import { SessionRef } from "./session-ref.js";
+
+export const KEY_PREFIX = "apikey-";
+const REFRESH_MS = 8_000;
+/** A key nobody asked about for this long is forgotten instead of being read again and again. */
+const FORGET_MS = 180_000;
+const BATCH = 500;
+const MAX_LOOKUPS = 4_096;
+
+export class Busy extends Error {
+  override readonly name = "Busy";
+}
+
+export interface SessionCacheOptions {
+  readonly store: Store;
+  readonly policies: Policies;
+  /** The worker's clock, milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly maxSessions?: number | undefined;
+  readonly maxUnknown?: number | undefined;
+  /** How long remembered keys are served while the store cannot be asked. */
+  readonly staleMs?: number | undefined;
+  readonly unknownMs?: number | undefined;
+  /** Told of sessions that cannot be decoded or given their policies: the name and a sentence without secrets. */
+  readonly report?: ((name: string, problem: string) => void) | undefined;
+}
+
+export class SessionCache {
+  readonly #options: SessionCacheOptions;
+  readonly #known: LRUCache<string, SessionRef>;
+  readonly #unknown: LRUCache<string, SessionRef>;
+  readonly #byName = new Map<string, Set<SessionRef>>();
+  readonly #lookups = new Map<string, Promise<SessionRef>>();
+  readonly #staleMs: number;
+  readonly #unknownMs: number;
+  readonly #unsubscribe: () => void;
+  #policies: Policies;
+  /** Raised by every piece of news: an answer that was asked for before it is not believed. */
+  #news = 0;
+  #refreshing = false;
+
+  constructor(options: SessionCacheOptions) {
+    this.#options = options;
+    this.#policies = options.policies;
+    this.#staleMs = options.staleMs ?? 300_000;
+    this.#unknownMs = options.unknownMs ?? 8_000;
+    const dispose = (ref: SessionRef): void => this.#left(ref);
+    this.#known = new LRUCache({ max: options.maxSessions ?? 50_000, dispose });
+    this.#unknown = new LRUCache({ max: options.maxUnknown ?? 20_000, dispose });
+    this.#unsubscribe = options.store.subscribe((change) => this.#changed(change));
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#known.clear();
+    this.#unknown.clear();
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  get unknownSize(): number {
+    return this.#unknown.size;
+  }
+
+  /** What is remembered about the first of these names; undefined when the store must be asked. */
+  peek(orgId: string, names: readonly string[]): SessionRef | undefined {
+    const key = keyOf(orgId, names);
+    const now = this.#options.now();
+    const ref = this.#known.get(key);
+    if (ref !== undefined) {
+      ref.touchedAt = now;
+      return ref;
+    }
+    const unknown = this.#unknown.get(key);
+    if (unknown === undefined) return undefined;
+    if (now - unknown.checkedAt < this.#unknownMs) return unknown;
+    this.#unknown.delete(key);
+    return undefined;
+  }
+
+  /** Rejects with `StoreDown` or `Busy`. */
+  load(orgId: string, names: readonly string[]): Promise<SessionRef> {
+    const known = this.peek(orgId, names);
+    if (known !== undefined) return Promise.resolve(known);
+    const key = keyOf(orgId, names);
+    const running = this.#lookups.get(key);
+    if (running !== undefined) return running;
+    if (this.#lookups.size >= MAX_LOOKUPS) return Promise.reject(new Busy());
+    const lookup = this.#read(key, orgId, names).finally(() => this.#lookups.delete(key));
+    this.#lookups.set(key, lookup);
+    return lookup;
+  }
+
+  /** A session that no one stored: a token that brings its policies. `name` is where it would be stored. */
+  derive(orgId: string, name: string, session: Session): SessionRef {
+    const key = `${orgId}\n${name}\n${(session.apply_policies ?? []).join("\n")}`;
+    const held = this.#known.get(key);
+    if (held !== undefined) return held;
+    const ref = new SessionRef(key, name, orgId);
+    this.#fill(ref, session, undefined);
+    this.#keep(ref);
+    return ref;
+  }
+
+  /** Other policies: every key gets them, and every decision is made again. */
+  setPolicies(policies: Policies): void {
+    this.#policies = policies;
+    for (const ref of this.#known.values()) {
+      if (ref.stored !== undefined) this.#fill(ref, ref.stored, ref.bytes);
+      ref.raise();
+    }
+  }
+
+  /** Reads again what was not compared for a while. Its owner calls it about once a second. */
+  async tick(): Promise<void> {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    try {
+      const due = this.#due();
+      for (let at = 0; at < due.length; at += BATCH) await this.#refresh(due.slice(at, at + BATCH));
+    } catch {
+      // The store is away; what is remembered goes on until it is too old.
+      this.#dropStale();
+    } finally {
+      this.#refreshing = false;
+    }
+  }
+
+  #due(): SessionRef[] {
+    const now = this.#options.now();
+    const due: SessionRef[] = [];
+    for (const ref of [...this.#known.values()]) {
+      if (now - ref.checkedAt < REFRESH_MS) continue;
+      if (now - ref.touchedAt > FORGET_MS || ref.bytes === undefined) this.#known.delete(ref.key);
+      else due.push(ref);
+    }
+    return due;
+  }
+
+  #dropStale(): void {
+    const now = this.#options.now();
+    for (const ref of [...this.#known.values()]) {
+      if (now - ref.checkedAt > this.#staleMs) this.#known.delete(ref.key);
+    }
+  }
+
+  async #refresh(refs: readonly SessionRef[]): Promise<void> {
+    const news = this.#news;
+    const values = await this.#options.store.getMany(refs.map((ref) => KEY_PREFIX + ref.name));
+    if (news !== this.#news) return;
+    const now = this.#options.now();
+    for (const [n, ref] of refs.entries()) {
+      const bytes = values[n];
+      if (this.#known.peek(ref.key) !== ref) continue;
+      ref.checkedAt = now;
+      if (bytes === undefined) this.#known.delete(ref.key);
+      else if (ref.bytes === undefined || Buffer.compare(bytes, ref.bytes) !== 0) this.#replace(ref, bytes);
+    }
+  }
+
+  #replace(ref: SessionRef, bytes: Uint8Array): void {
+    const decoded = decodeSession(bytes);
+    ref.raise();
+    if ("session" in decoded) {
+      this.#fill(ref, decoded.session, bytes);
+      return;
+    }
+    this.#options.report?.(ref.name, decoded.problem);
+    this.#known.delete(ref.key);
+  }
+
+  async #read(key: string, orgId: string, names: readonly string[]): Promise<SessionRef> {
+    // News that arrive while the answer is under way may be about this key: ask once more, then believe it.
+    for (let attempt = 0; ; attempt++) {
+      const news = this.#news;
+      const values = await this.#options.store.getMany(names.map((name) => KEY_PREFIX + name));
+      if (news !== this.#news && attempt < 2) continue;
+      const found = values.findIndex((value) => value !== undefined);
+      const bytes = values[found];
+      const name = names[found];
+      if (bytes === undefined || name === undefined) return this.#keepUnknown(key, orgId, names);
+      const decoded = decodeSession(bytes);
+      if ("problem" in decoded) {
+        this.#options.report?.(name, decoded.problem);
+        return this.#keepUnknown(key, orgId, names);
+      }
+      const ref = new SessionRef(key, name, orgId);
+      this.#fill(ref, decoded.session, bytes);
+      this.#keep(ref);
+      return ref;
+    }
+  }
+
+  #fill(ref: SessionRef, stored: Session, bytes: Uint8Array | undefined): void {
+    const applied = applyPolicies(stored, this.#policies, { orgId: ref.orgId });
+    ref.stored = stored;
+    ref.bytes = bytes;
+    ref.session = applied.session;
+    ref.problem = applied.error;
+    if (applied.error !== undefined) this.#options.report?.(ref.name, applied.error);
+  }
+
+  #keep(ref: SessionRef): void {
+    const now = this.#options.now();
+    ref.checkedAt = now;
+    ref.touchedAt = now;
+    this.#unknown.delete(ref.key);
+    this.#index(ref);
+    this.#known.set(ref.key, ref);
+  }
+
+  #keepUnknown(key: string, orgId: string, names: readonly string[]): SessionRef {
+    const ref = new SessionRef(key, names[0] ?? "", orgId);
+    ref.checkedAt = this.#options.now();
+    this.#index(ref);
+    this.#unknown.set(key, ref);
+    return ref;
+  }
+
+  #index(ref: SessionRef): void {
+    const refs = this.#byName.get(ref.name);
+    if (refs === undefined) this.#byName.set(ref.name, new Set([ref]));
+    else refs.add(ref);
+  }
+
+  #left(ref: SessionRef): void {
+    ref.raise();
+    const refs = this.#byName.get(ref.name);
+    refs?.delete(ref);
+    if (refs?.size === 0) this.#byName.delete(ref.name);
+  }
+
+  #changed(change: StoreChange): void {
+    if (change.command === EVERYTHING_CHANGED) {
+      this.#news++;
+      this.#unknown.clear();
+      // Not dropped: reading them again in batches costs the store less than every call asking on its own.
+      for (const ref of this.#known.values()) ref.checkedAt = Number.NEGATIVE_INFINITY;
+      return;
+    }
+    if (change.command !== KEYS_CHANGED) return;
+    this.#news++;
+    for (const name of change.payload.split(",")) {
+      for (const ref of [...(this.#byName.get(name.trim()) ?? [])]) {
+        this.#known.delete(ref.key);
+        this.#unknown.delete(ref.key);
+      }
+    }
+  }
+}
+
+function keyOf(orgId: string, names: readonly string[]): string {
+  return `${orgId}\n${names[0] ?? ""}`;
+}
