@@ -116,3 +116,9 @@ test("the path of a definition that was left out stays closed, that of an inacti
   assert.deepEqual(paths(assembly), [["a", "/"]]);
   assert.equal(assembly.left_out.length, 2);
 });
+
+test("a path is closed also where its definition spells the names in another case", () => {
+  const { proxy: _, ...rest } = definitionWith();
+  const assembly = together([{ ...rest, Proxy: { Listen_Path: "/p" } }]);
+  assert.equal(assembly.closed[0]?.listen_path, "/p");
+});

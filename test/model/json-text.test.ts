@@ -60,3 +60,12 @@ test("whatever JSON.parse refuses has a line and a column inside the text", () =
     { numRuns: 500 },
   );
 });
+
+test("a document nested beyond any use is refused, valid or not", () => {
+  for (const end of ["]".repeat(5_000), ""]) {
+    const read = readJson("[".repeat(5_000) + end);
+    assert.ok("message" in read);
+    assert.match(read.message, /nested deeper than 200/);
+  }
+  assert.ok("value" in readJson("[".repeat(150) + "]".repeat(150)));
+});

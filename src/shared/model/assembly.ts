@@ -60,9 +60,10 @@ class Assembler {
       return;
     }
     this.#conflicts(judgement, own);
+    const refusal = own.find((problem) => problem.level === "error");
+    // After the search: a moved one is served, but not where it says, so that is an error and no refusal.
     const path = judgement.place === undefined ? undefined : this.#claim(judgement.place, judgement, own);
     this.#problems.push(...own);
-    const refusal = own.find((problem) => problem.level === "error" && !isMoved(problem));
     const { definition } = judgement;
     if (refusal === undefined && definition !== undefined && path !== undefined) {
       this.#protocols.set(definition.port, definition.protocol);
@@ -108,7 +109,7 @@ class Assembler {
     if (holder !== undefined) {
       path += `-${judgement.api_id}`;
       while (this.#places.has(key())) path += "_";
-      const message = `${MOVED} ${holder} on port ${place.port}; changed to ${path}`;
+      const message = `is the listen path already of ${holder} on port ${place.port}; changed to ${path}`;
       problems.push(error(judgement, "$.proxy.listen_path", place.listen_path, message));
     }
     this.#places.set(key(), judgement.file);
@@ -120,13 +121,6 @@ class Assembler {
     this.#leftOut.push({ name: api, api_id, file, reason: `${refusal.path} ${refusal.message}`.trim() });
     if (place !== undefined && path !== undefined) this.#closed.push({ ...place, listen_path: path });
   }
-}
-
-const MOVED = "is the listen path already of";
-
-/** Served, but not where it says: an error for lint, no reason to leave it out. */
-function isMoved(problem: Problem): boolean {
-  return problem.message.startsWith(MOVED);
 }
 
 function error(judgement: Judgement, path: string, found: string, message: string): Problem {

@@ -247,11 +247,11 @@ function listenPathProblem(path: string, clean: boolean): string {
 
 /** Read leniently: also of a document that is broken elsewhere, the path must be known to keep it closed. */
 function placeOf(raw: Record<string, unknown>, api: string, settings: Settings): ClosedPath | undefined {
-  const proxy = isObject(raw["proxy"]) ? raw["proxy"] : {};
-  const path = closable(proxy["listen_path"]);
+  const proxy = member(raw, "proxy");
+  const path = closable(isObject(proxy) ? member(proxy, "listen_path") : undefined);
   if (path === undefined) return undefined;
-  const wanted = raw["listen_port"];
-  const domain = raw["domain"];
+  const wanted = member(raw, "listen_port");
+  const domain = member(raw, "domain");
   const domainCounts = settings.enable_custom_domains && raw["domain_disabled"] !== true && typeof domain === "string";
   return {
     api,
@@ -259,6 +259,11 @@ function placeOf(raw: Record<string, unknown>, api: string, settings: Settings):
     domain: domainCounts && domainProblem(domain) === "" ? sameCase(domain) : "",
     listen_path: path,
   };
+}
+
+/** Whatever its case, as Tyk reads it. */
+function member(of: Record<string, unknown>, name: string): unknown {
+  return of[name] ?? Object.entries(of).find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
 function closable(path: unknown): string | undefined {

@@ -6,11 +6,14 @@ export type JsonText =
   | { readonly value: unknown }
   | { readonly line: number; readonly column: number; readonly message: string };
 
+const DEPTH_MAX = 200;
+
 export function readJson(source: string): JsonText {
   // A byte order mark, which some editors write, is no part of the text.
   const text = source.startsWith("\ufeff") ? source.slice(1) : source;
   try {
-    return { value: JSON.parse(text) };
+    const value: unknown = JSON.parse(text);
+    return isDeep(value, 0) ? { line: 1, column: 1, message: `nested deeper than ${DEPTH_MAX}` } : { value };
   } catch {
     const fault = findFault(text);
     const before = text.slice(0, fault.at).split("\n");
@@ -18,12 +21,19 @@ export function readJson(source: string): JsonText {
   }
 }
 
+/** Whatever reads the value next may call itself once a level. */
+function isDeep(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (depth === DEPTH_MAX) return true;
+  for (const member of Object.values(value)) if (isDeep(member, depth + 1)) return true;
+  return false;
+}
+
 interface Fault {
   readonly at: number;
   readonly message: string;
 }
 
-const DEPTH_MAX = 500;
 const TOKEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them inside strings
   /[ \t\r\n]*(?:([{}[\]:,])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true(?!\w)|false(?!\w)|null(?!\w)))/y;
@@ -42,7 +52,7 @@ function findFault(text: string): Fault {
     const token = match[1] ?? (match[2] !== undefined ? '"' : "v");
     const next = follow(state, token, open);
     if (next === undefined) return { at: start, message: `${expected(state, open)}, found ${show(text, start)}` };
-    if (open.length > DEPTH_MAX) return { at: start, message: `is nested deeper than ${DEPTH_MAX}` };
+    if (open.length > DEPTH_MAX) return { at: start, message: `nested deeper than ${DEPTH_MAX}` };
     state = next;
   }
 }
