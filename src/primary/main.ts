@@ -22,6 +22,7 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
     process.exitCode = 1;
     return;
   }
+  log.level = settings.log_level;
   for (const problem of problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
   await serve(
     {

@@ -114,6 +114,7 @@ class Control {
     try {
       this.#plane.configure(config);
       this.#config = config;
+      this.#log.level = config.settings.log_level;
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }

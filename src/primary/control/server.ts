@@ -11,8 +11,9 @@ import type { Hono } from "hono";
 
 // "PRI" begins no HTTP/1.1 method: three bytes tell the protocols apart.
 const PREFACE = Buffer.from("PRI");
-// A connection that says nothing, or says half a request, is not kept; nor are more than operators and probes need.
+// A connection that says nothing, or stops in a request, is not kept; nor are more than operators and probes need.
 const SILENCE_MS = 10_000;
+const IDLE_SESSION_MS = 120_000;
 const MOST_CONNECTIONS = 1_024;
 
 export class ControlServer {
@@ -23,8 +24,11 @@ export class ControlServer {
 
   constructor(app: Hono) {
     const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-    this.#http1 = http.createServer({ requestTimeout: SILENCE_MS, headersTimeout: SILENCE_MS }, answer);
+    this.#http1 = http.createServer(answer);
+    // Node's own checks of a request's time begin with the server's listen(), which is not called here.
+    this.#http1.setTimeout(SILENCE_MS);
     this.#http2 = http2.createServer(answer);
+    this.#http2.setTimeout(IDLE_SESSION_MS);
     // A peer that breaks the protocol ends its own session; there is nobody else to tell.
     this.#http2.on("sessionError", () => {});
     this.#listener = net.createServer((socket) => this.#accept(socket));
@@ -69,7 +73,9 @@ export class ControlServer {
       socket.removeAllListeners("timeout");
       socket.setTimeout(0);
       socket.unshift(start);
+      // HTTP/2 takes the bytes put back by itself; HTTP/1.1 gets them when the socket flows again.
       (mayBeHttp2 ? this.#http2 : this.#http1).emit("connection", socket);
+      if (!mayBeHttp2) socket.resume();
     });
   }
 }
