@@ -87,7 +87,8 @@ export class Gateway {
     if (config.settings.accept !== "shared") {
       this.#listeners.accept((connection) => this.#placement.place(connection), settingOf);
     }
-    for (const { port, address } of this.#listeners.open) log.info({ port }, `listening on ${at(address, port.port)}`);
+    for (const { port, address } of this.#listeners.open)
+      log.info({ protocol: port.protocol, main: port.main }, `listening on ${at(address, port.port)}`);
   }
 
   async #openControl(): Promise<void> {
