@@ -74,5 +74,8 @@ export const keepResults = (results: readonly ScenarioResult[], options: { reado
   mkdirSync(resultsFolder, { recursive: true });
   const file = join(resultsFolder, `${lines[0]!.run.slice(0, 10)}.jsonl`);
   appendFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  writeFileSync(join(projectRoot, "bench", "report.html"), reportPage(lines));
+  writeFileSync(
+    join(projectRoot, "bench", "report.html"),
+    reportPage(lines, join(projectRoot, "bench", "report-template.html")),
+  );
 };

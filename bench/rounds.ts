@@ -24,6 +24,8 @@ export interface Figure {
   readonly samples: readonly Sample[];
   readonly cpuPerUnit: number;
   readonly spread: number;
+  readonly low: number;
+  readonly high: number;
   readonly callsPerSecond: number;
   readonly residentBytes: number;
   readonly latency: Latency | null;
@@ -36,6 +38,8 @@ export interface ScenarioResult {
   readonly scenario: string;
   readonly question: string;
   readonly unit: Scenario["unit"];
+  /** What `cpuPerUnit` holds: CPU microseconds, or KiB of memory. */
+  readonly measure: "cpu" | "memory";
   readonly client: string;
   readonly service: string;
   readonly rate: number;
@@ -98,6 +102,8 @@ export const makeFigure = (
     // A failed scenario has no figure at all: it must never look fast.
     cpuPerUnit: complete ? median(cpu) : Number.NaN,
     spread: complete ? spread(cpu) : Number.NaN,
+    low: complete ? Math.min(...cpu) : Number.NaN,
+    high: complete ? Math.max(...cpu) : Number.NaN,
     callsPerSecond: complete ? median(samples.map((sample) => sample.callsPerSecond)) : Number.NaN,
     residentBytes: complete ? median(samples.map((sample) => sample.residentBytes)) : Number.NaN,
     latency: complete ? middleLatency(samples) : null,
@@ -169,6 +175,7 @@ export const runRounds = async (
     scenario: scenario.name,
     question: scenario.question,
     unit: scenario.unit,
+    measure: "cpu",
     client,
     service: stage.serviceName,
     rate,

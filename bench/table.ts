@@ -7,7 +7,8 @@ export const digits = (value: number): string => {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 };
 
-export const unitText = (unit: ScenarioResult["unit"]): string => `µs/${unit}`;
+export const unitText = (result: Pick<ScenarioResult, "unit" | "measure">): string =>
+  `${result.measure === "memory" ? "KiB" : "µs"}/${result.unit}`;
 
 const cell = (figure: Figure | undefined): string => {
   if (figure === undefined) return "–";
@@ -30,7 +31,7 @@ export const markdownTable = (results: readonly ScenarioResult[]): string => {
     `|---|${[...peers].map(() => "---:|").join("")}`,
     ...results.map((result) => {
       const cells = [...peers.keys()].map((name) => cell(result.figures.find((figure) => figure.peer === name)));
-      return `| ${result.scenario}, ${unitText(result.unit)} | ${cells.join(" | ")} |`;
+      return `| ${result.scenario}, ${unitText(result)} | ${cells.join(" | ")} |`;
     }),
   ];
   return lines.join("\n");
