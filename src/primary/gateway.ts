@@ -42,7 +42,7 @@ export class Gateway {
       config: { generation: 1, ...options.config },
       log: options.log,
       health: () => this.#health,
-      onReady: (worker) => this.#workerReady(worker),
+      onGreeted: (worker) => this.#share(worker),
       onRelieved: () => this.#placement.workersChanged(),
       onReturned: (connections) => {
         for (const connection of connections) this.#placement.place(connection);
@@ -110,11 +110,9 @@ export class Gateway {
     this.#options.log.info(`control port on ${at(address, settings.control_api_port)}`);
   }
 
-  #workerReady(worker: WorkerProcess): void {
-    if (this.#options.config.settings.accept === "shared") {
-      for (const { handle, port } of this.#listeners.open) worker.share(handle, port.port);
-    }
-    this.#placement.workersChanged();
+  #share(worker: WorkerProcess): void {
+    if (this.#options.config.settings.accept !== "shared") return;
+    for (const { handle, port } of this.#listeners.open) worker.share(handle, port.port);
   }
 
   #setHealth(notReady: string): void {

@@ -16,8 +16,8 @@ export interface SupervisorOptions {
   readonly config: WorkerConfig;
   readonly log: Logger;
   readonly health: () => HealthState;
-  /** A worker is ready: what is shared goes to it before anything else. */
-  readonly onReady: (worker: WorkerProcess) => void;
+  /** A worker can be spoken to: what is shared goes to it before its configuration. */
+  readonly onGreeted: (worker: WorkerProcess) => void;
   /** Workers can take more than before. */
   readonly onRelieved: () => void;
   /** Connections that a dead worker never took over. */
@@ -103,6 +103,7 @@ export class Supervisor {
 
   #eventsOf(slot: Slot): WorkerEvents {
     return {
+      greeted: this.#options.onGreeted,
       ready: (worker) => this.#ready(worker),
       relieved: this.#options.onRelieved,
       refused: (worker, problem) => this.#refused(worker, problem),
@@ -115,7 +116,7 @@ export class Supervisor {
     this.#options.log.info({ worker: worker.pid }, "worker serves");
     this.#readyOnce = true;
     this.#started.resolve();
-    this.#options.onReady(worker);
+    this.#options.onRelieved();
   }
 
   #refused(worker: WorkerProcess, problem: string): void {

@@ -23,6 +23,8 @@ export interface Connection {
 }
 
 export interface WorkerEvents {
+  /** It can be spoken to and has no configuration yet: what it shall listen on goes to it first. */
+  greeted(worker: WorkerProcess): void;
   ready(worker: WorkerProcess): void;
   /** It told its load or took connections over: what waits may fit now. */
   relieved(): void;
@@ -150,6 +152,7 @@ export class WorkerProcess {
       this.#events.refused(this, `it speaks version ${protocol} of the messages, this primary ${PROTOCOL_VERSION}`);
       return;
     }
+    this.#events.greeted(this);
     this.#send({ type: "configure", config: this.#config });
     this.#send({ type: "health", state: this.#health });
   }

@@ -52,7 +52,7 @@ export interface Load {
 export type ToWorker =
   | { readonly type: "configure"; readonly config: WorkerConfig }
   | { readonly type: "health"; readonly state: HealthState }
-  /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared"). */
+  /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared") once it is configured. */
   | { readonly type: "listen"; readonly port: number }
   /** Beside it: an accepted socket of which nothing has been read. `id` rises by one within a worker's life. */
   | { readonly type: "connection"; readonly id: number; readonly port: number }

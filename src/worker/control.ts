@@ -95,7 +95,7 @@ class Control {
         this.#reportThisTurn();
         return;
       case "listen":
-        if (handle !== undefined) this.#listen(handle, message.port);
+        if (handle !== undefined) this.#listeners.add(handle, message.port);
         return;
       case "configure":
         this.#configure(message.config);
@@ -115,18 +115,20 @@ class Control {
       this.#plane.configure(config);
       this.#config = config;
       this.#log.level = config.settings.log_level;
+      problem = this.#acceptShared();
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }
     this.send({ type: "configured", generation: config.generation, problem });
   }
 
-  #listen(handle: TcpHandle, port: number): void {
-    const failure = this.#listeners.listen(handle, (connection) => {
+  /** Before the primary hears that this worker serves, its listeners do. */
+  #acceptShared(): string {
+    const failure = this.#listeners.start((connection, port) => {
       this.#plane.accept(connection, port);
       this.#reportLater();
     });
-    if (failure !== 0) this.#log.error({ port, errno: failure }, "cannot accept on the shared port");
+    return failure === 0 ? "" : `cannot accept on a shared port (errno ${failure})`;
   }
 
   // A connection's id must reach the primary before a byte of that connection is read: if this process dies in

@@ -9,22 +9,33 @@ import type { TcpHandle } from "../shared/messages.js";
 // The kernel cuts this to net.core.somaxconn; it only has to be no smaller than what operators set there.
 const BACKLOG = 4_096;
 
-export class Listeners {
-  readonly #handles: TcpHandle[] = [];
+interface Shared {
+  readonly handle: TcpHandle;
+  readonly port: number;
+}
 
-  /** Returns 0 or the negative errno of listen(). */
-  listen(handle: TcpHandle, accept: (connection: TcpHandle) => void): number {
-    // A negative status is a connection that went away or a missing descriptor: there is nothing to own.
-    handle.onconnection = (status, connection) => {
-      if (status === 0 && connection !== undefined) accept(connection);
-    };
-    const failure = handle.listen(BACKLOG);
-    if (failure === 0) this.#handles.push(handle);
-    else handle.close();
+export class Listeners {
+  readonly #shared: Shared[] = [];
+
+  /** Nothing is accepted on it before start(). */
+  add(handle: TcpHandle, port: number): void {
+    this.#shared.push({ handle, port });
+  }
+
+  /** Returns 0 or the negative errno of the first listen() that failed. */
+  start(accept: (connection: TcpHandle, port: number) => void): number {
+    let failure = 0;
+    for (const { handle, port } of this.#shared) {
+      // A negative status is a connection that went away or a missing descriptor: there is nothing to own.
+      handle.onconnection = (status, connection) => {
+        if (status === 0 && connection !== undefined) accept(connection, port);
+      };
+      failure ||= handle.listen(BACKLOG);
+    }
     return failure;
   }
 
   close(): void {
-    for (const handle of this.#handles.splice(0)) handle.close();
+    for (const { handle } of this.#shared.splice(0)) handle.close();
   }
 }
