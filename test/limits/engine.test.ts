@@ -363,6 +363,16 @@ describe("limits without the store", () => {
     assert.equal((await calls(sets[0]!, world, 1_000)) + (await calls(sets[1]!, world, 1_000)), 400);
   });
 
+  it("a store that loses everything without a break is told by idle workers too", async () => {
+    const world = new World();
+    const [a, b] = (await running(world, ["a", "b"])) as [LimitEngine, LimitEngine];
+    await calls(a.set([quota(1_000)]), world, 700);
+    await pass(world, 2_000, a, b);
+    world.empty();
+    await pass(world, 2_000, a, b);
+    assert.equal(await calls(b.set([quota(1_000)]), world, 400), 300);
+  });
+
   it("grants whose answers were lost come back with the next report", async () => {
     const world = new World();
     const [a] = (await running(world, ["a"])) as [LimitEngine];

@@ -21,75 +21,83 @@ import { type RedisServer, redisMissing, startRedis } from "../store/redis-serve
 const START_US = 1_763_800_000_000_000;
 
 function ask(changes: Partial<Ask>): Ask {
-  const empty = { key: "k", limit: 100, perMs: 1_000, aligned: true, need: 0, want: 0 };
+  const empty = { key: "k", holder: "a", limit: 100, perMs: 1_000, aligned: true, need: 0, want: 0 };
   return { ...empty, held: 0, mine: 0, birth: 0, end: 0, ...changes };
 }
 
 describe("the arithmetic of a shared counter", () => {
   it("gives what is needed, and of what is wanted at most a sixteenth of the rest", () => {
-    const [first, reply] = exchange(undefined, ask({ need: 2, want: 50 }), "a", START_US);
+    const [first, reply] = exchange(undefined, ask({ need: 2, want: 50 }), START_US);
     assert.equal(reply[GRANTED], 6);
-    const [, second] = exchange(first, ask({ need: 90, want: 90 }), "b", START_US);
+    const [, second] = exchange(first, ask({ holder: "b", need: 90, want: 90 }), START_US);
     assert.equal(second[GRANTED], 90);
     assert.equal(second[LEFT], 4);
   });
 
   it("takes no batch out of a small limit", () => {
-    const [, reply] = exchange(undefined, ask({ limit: 20, need: 1, want: 20 }), "a", START_US);
+    const [, reply] = exchange(undefined, ask({ limit: 20, need: 1, want: 20 }), START_US);
     assert.equal(reply[GRANTED], 1);
   });
 
   it("never grants more than is left", () => {
-    const [, reply] = exchange(undefined, ask({ limit: 3, need: 10 }), "a", START_US);
+    const [, reply] = exchange(undefined, ask({ limit: 3, need: 10 }), START_US);
     assert.deepEqual([reply[GRANTED], reply[LEFT]], [3, 0]);
   });
 
   it("forgets what an ended window gave", () => {
-    const [counter, reply] = exchange(undefined, ask({ need: 60 }), "a", START_US);
+    const [counter, reply] = exchange(undefined, ask({ need: 60 }), START_US);
     const late = ask({ need: 100, mine: 60, birth: reply[BIRTH]!, end: reply[END]! });
-    assert.equal(exchange(counter, late, "a", START_US + 1_000_000)[1][GRANTED], 100);
+    assert.equal(exchange(counter, late, START_US + 1_000_000)[1][GRANTED], 100);
   });
 
   it("raises a counter that the store has lost by what its workers say they used", () => {
-    const [counter, a] = exchange(undefined, ask({ need: 60 }), "a", START_US);
-    const b = exchange(counter, ask({ need: 30 }), "b", START_US)[1];
-    const [again] = exchange(undefined, ask({ mine: 60, birth: a[BIRTH]!, end: a[END]! }), "a", START_US + 5);
-    const [, last] = exchange(again, ask({ need: 99, mine: 30, birth: b[BIRTH]!, end: b[END]! }), "b", START_US + 9);
+    const [counter, a] = exchange(undefined, ask({ need: 60 }), START_US);
+    const b = exchange(counter, ask({ holder: "b", need: 30 }), START_US)[1];
+    const [again] = exchange(undefined, ask({ mine: 60, birth: a[BIRTH]!, end: a[END]! }), START_US + 5);
+    const [, last] = exchange(
+      again,
+      ask({ holder: "b", need: 99, mine: 30, birth: b[BIRTH]!, end: b[END]! }),
+      START_US + 9,
+    );
     assert.equal(last[GRANTED], 10);
   });
 
   it("goes on in the remembered window when a lost counter was a quota", () => {
     const quota = { aligned: false, perMs: 60_000 };
-    const [, a] = exchange(undefined, ask({ ...quota, need: 1 }), "a", START_US);
+    const [, a] = exchange(undefined, ask({ ...quota, need: 1 }), START_US);
     const report = ask({ ...quota, mine: 1, birth: a[BIRTH]!, end: a[END]! });
-    const [, again] = exchange(undefined, report, "a", START_US + 30_000_000);
+    const [, again] = exchange(undefined, report, START_US + 30_000_000);
     assert.equal(again[END], a[END]);
   });
 
   it("takes a grant back whose answer the worker never got", () => {
-    const [counter, a] = exchange(undefined, ask({ need: 10 }), "a", START_US);
-    const [lost] = exchange(counter, ask({ need: 50, mine: 10, birth: a[BIRTH]!, end: a[END]! }), "a", START_US);
-    const [after] = exchange(lost, ask({ mine: 10, birth: a[BIRTH]!, end: a[END]! }), "a", START_US);
+    const [counter, a] = exchange(undefined, ask({ need: 10 }), START_US);
+    const [lost] = exchange(counter, ask({ need: 50, mine: 10, birth: a[BIRTH]!, end: a[END]! }), START_US);
+    const [after] = exchange(lost, ask({ mine: 10, birth: a[BIRTH]!, end: a[END]! }), START_US);
     assert.equal(after.taken, 10);
   });
 
-  it("does not give units back twice when a worker forgot the counter and comes to know it again", () => {
-    const [counter] = exchange(undefined, ask({ need: 10 }), "a", START_US);
-    const [after, reply] = exchange(counter, ask({ need: 1 }), "a", START_US);
-    assert.deepEqual([after.taken, reply[MINE]], [11, 11]);
+  it("takes a grant back whose answer was the first of its holder", () => {
+    const [counter] = exchange(undefined, ask({ need: 10 }), START_US);
+    const [after, reply] = exchange(counter, ask({ need: 1 }), START_US);
+    assert.deepEqual([after.taken, reply[MINE]], [1, 1]);
   });
 
   it("keeps what a leaving worker used", () => {
-    const [counter, a] = exchange(undefined, ask({ need: 10 }), "a", START_US);
+    const [counter, a] = exchange(undefined, ask({ need: 10 }), START_US);
     const leave = ask({ held: LEAVING, mine: 7, birth: a[BIRTH]!, end: a[END]! });
-    const [after] = exchange(counter, leave, "a", START_US);
+    const [after] = exchange(counter, leave, START_US);
     assert.deepEqual([after.taken, after.shares], [7, []]);
   });
 
   it("bounds the workers a counter remembers", () => {
     let counter: Counter | undefined;
     for (let i = 0; i < 2_000; i++) {
-      counter = exchange(counter, ask({ limit: 5_000, perMs: 0, need: 1 }), `w${i}`, START_US + i * 1_000_000)[0];
+      counter = exchange(
+        counter,
+        ask({ holder: `w${i}`, limit: 5_000, perMs: 0, need: 1 }),
+        START_US + i * 1_000_000,
+      )[0];
     }
     assert.ok(counter !== undefined && counter.shares.length <= 256);
     assert.equal(counter.taken, 2_000);
@@ -178,11 +186,11 @@ describe("the script and its twin", { skip: redisMissing() }, () => {
           const memory = known.get(each.worker) ?? { mine: 0, birth: 0, end: 0 };
           memory.mine = Math.max(0, memory.mine - each.back);
           const { need, want, held } = each;
-          const said: Ask = { key: "k", limit, perMs, aligned, need, want, held, ...memory };
-          const [next, expected] = exchange(structuredClone(twin), said, each.worker, us);
+          const said: Ask = { key: "k", holder: each.worker, limit, perMs, aligned, need, want, held, ...memory };
+          const [next, expected] = exchange(structuredClone(twin), said, us);
           twin = next;
           const numbers = [limit, perMs, aligned ? 1 : 0, need, want, held, memory.mine, memory.birth, memory.end];
-          const answer = await redis.eval(EXCHANGE, 1, "k", each.worker, us, ...numbers);
+          const answer = await redis.eval(EXCHANGE, 1, "k", us, each.worker, ...numbers);
           assert.deepEqual(answer, expected);
           if (each.happens !== "answer lost") {
             known.set(each.worker, { mine: expected[MINE]!, birth: expected[BIRTH]!, end: expected[END]! });

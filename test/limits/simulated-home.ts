@@ -1,6 +1,6 @@
 /** Shared counters in memory, on a clock that the test moves: the obvious twin of both homes. */
 
-import type { Counters, FixedReply, SlideAsk } from "../../src/shared/counters/counters.js";
+import type { Beat, Counters, FixedReply, SlideAsk } from "../../src/shared/counters/counters.js";
 import { type Ask, type Counter, exchange, slide } from "../../src/shared/counters/exchange.js";
 
 /** The store's clock is this far from the workers': nothing may mix them up. */
@@ -13,6 +13,7 @@ export class World {
   living = new Set<string>();
   /** What the store does with the next requests. */
   mode: "answer" | "refuse" | "silent" | "lose answers" = "answer";
+  epoch = 1;
   requests = 0;
   asks = 0;
   clock = (): number => this.now;
@@ -25,6 +26,7 @@ export class World {
     this.counters.clear();
     this.logs.clear();
     this.living.clear();
+    this.epoch += 1;
   }
 
   taken(key: string): number {
@@ -43,7 +45,7 @@ export class SimulatedHome implements Counters {
       this.world.asks += asks.length;
       return asks.flatMap((ask) => {
         const found = this.world.counters.get(ask.key);
-        const [next, reply] = exchange(found, ask, this.worker, this.world.storeUs);
+        const [next, reply] = exchange(found, ask, this.world.storeUs);
         this.world.counters.set(ask.key, next);
         return reply;
       });
@@ -72,10 +74,10 @@ export class SimulatedHome implements Counters {
     return this.#through(() => ({ admitted: true, waitMs: 0 }));
   }
 
-  beat(): Promise<readonly string[]> {
+  beat(): Promise<Beat> {
     return this.#through(() => {
       this.world.living.add(this.worker);
-      return [...this.world.living];
+      return { names: [...this.world.living], epoch: this.world.epoch };
     });
   }
 

@@ -28,12 +28,19 @@ export interface Counters {
   unslide(key: string, at: number): Promise<void>;
   /** One call into a window that begins with its first call; refused calls count too. */
   fixed(key: string, limit: number, seconds: number): Promise<FixedReply>;
-  /** "I live": answers the names of all workers that lived within the last seconds. */
-  beat(): Promise<readonly string[]>;
+  /** "I live": answers who else does, and whether the home is still the one of the last beat. */
+  beat(): Promise<Beat>;
   leave(): Promise<void>;
   /** For the control port: what a counter holds, and its reset after an operator's change. */
   read(key: string, quota: boolean): Promise<Counter | undefined>;
   clear(key: string, quota: boolean): Promise<void>;
+}
+
+export interface Beat {
+  /** All workers that said so within the last seconds, this one included. */
+  readonly names: readonly string[];
+  /** Another number when the home has lost everything in between; only workers know then what was used. */
+  readonly epoch: number;
 }
 
 export interface FixedReply {

@@ -9,6 +9,11 @@
 /** What a worker says about one counter. A worker's own record of the counter is passed as it is: read it at once. */
 export interface Ask {
   readonly key: string;
+  /**
+   * Who says it: one life of one limit in one worker, never used again. So a holder that speaks of no running window has
+   * received nothing in the present one, and what is written for it is a grant whose answer was lost.
+   */
+  readonly holder: string;
   /** Units in one window. */
   readonly limit: number;
   /** Length of a window in ms; 0 never ends. */
@@ -19,7 +24,7 @@ export interface Ask {
   readonly need: number;
   /** What the worker would like to have, by its demand; at most a share of what is left is given. */
   readonly want: number;
-  /** Units the worker holds unused, or `LEAVING`: forget this worker, what it used stays counted. */
+  /** Units the worker holds unused, or `LEAVING`: forget this holder, what it used stays counted. */
   readonly held: number;
   /** Everything this worker was given in the window and did not give back: used plus held. Giving back is to say less. */
   readonly mine: number;
@@ -31,7 +36,7 @@ export interface Ask {
 
 export const LEAVING = -1;
 
-/** `[worker, mine, held, second of the last report]`, in place. */
+/** `[holder, mine, held, second of the last report]`, in place. */
 export type Share = [string, number, number, number];
 
 export interface Counter {
@@ -59,20 +64,20 @@ export const REPLY_SIZE = 8;
 
 /** At most this part of what is left is given beyond need, so that a lease shrinks to one unit as the rest runs out. */
 export const LEASE_PART = 16;
-/** A worker that holds units reports at least every 4 s; one that was silent for longer than this is lost. */
-export const SILENT_SECONDS = 10;
+/** A worker that holds units reports at least every 2 s; one that was silent for longer than this is lost. */
+export const SILENT_SECONDS = 5;
 /** More shares than this in one counter: the ones silent for longest are forgotten, what they used stays counted. */
 export const SHARES_MAX = 256;
 
-export function exchange(found: Counter | undefined, ask: Ask, worker: string, nowUs: number): [Counter, number[]] {
+export function exchange(found: Counter | undefined, ask: Ask, nowUs: number): [Counter, number[]] {
   const nowMs = Math.floor(nowUs / 1_000);
   const counter = currentWindow(found, ask, nowMs, nowUs);
-  const mine = reconcile(counter, ask, worker, nowMs);
+  const mine = reconcile(counter, ask, nowMs);
   const left = Math.max(0, ask.limit - counter.taken);
   const granted = Math.min(left, Math.max(ask.need, Math.min(ask.want, Math.floor(left / LEASE_PART))));
   counter.taken += granted;
-  if (ask.held === LEAVING) counter.shares = counter.shares.filter((share) => share[0] !== worker);
-  else record(counter, worker, mine + granted, ask.held + granted - Math.min(granted, ask.need), nowMs);
+  if (ask.held === LEAVING) counter.shares = counter.shares.filter((share) => share[0] !== ask.holder);
+  else record(counter, ask.holder, mine + granted, ask.held + granted - Math.min(granted, ask.need), nowMs);
   const dry = left <= granted;
   return [
     counter,
@@ -83,7 +88,7 @@ export function exchange(found: Counter | undefined, ask: Ask, worker: string, n
       counter.end,
       counter.birth,
       mine + granted,
-      dry ? heldElsewhere(counter, worker, nowMs) : 0,
+      dry ? heldElsewhere(counter, ask.holder, nowMs) : 0,
       nowMs,
     ],
   ];
@@ -117,18 +122,18 @@ function endOfNew(ask: Ask, nowMs: number): number {
  * Brings what the store knows of this worker to what the worker says, and answers the latter. The difference is units that
  * came back, a grant whose answer was lost, or uses that a store without persistence forgot.
  */
-function reconcile(counter: Counter, ask: Ask, worker: string, nowMs: number): number {
-  const share = counter.shares.find((each) => each[0] === worker);
-  if (!claims(ask, nowMs)) return share === undefined ? 0 : share[1];
-  if (share !== undefined) counter.taken += ask.mine - share[1];
-  else if (counter.birth !== ask.birth) counter.taken += ask.mine;
+function reconcile(counter: Counter, ask: Ask, nowMs: number): number {
+  const share = counter.shares.find((each) => each[0] === ask.holder);
+  const mine = claims(ask, nowMs) ? ask.mine : 0;
+  if (share !== undefined) counter.taken += mine - share[1];
+  else if (counter.birth !== ask.birth) counter.taken += mine;
   if (counter.taken < 0) counter.taken = 0;
-  return ask.mine;
+  return mine;
 }
 
-function record(counter: Counter, worker: string, mine: number, held: number, nowMs: number): void {
+function record(counter: Counter, holder: string, mine: number, held: number, nowMs: number): void {
   const second = Math.floor(nowMs / 1_000);
-  const share = counter.shares.find((each) => each[0] === worker);
+  const share = counter.shares.find((each) => each[0] === holder);
   if (share !== undefined) {
     share[1] = mine;
     share[2] = held;
@@ -136,7 +141,7 @@ function record(counter: Counter, worker: string, mine: number, held: number, no
     return;
   }
   if (counter.shares.length >= SHARES_MAX) forgetSilent(counter);
-  counter.shares.push([worker, mine, held, second]);
+  counter.shares.push([holder, mine, held, second]);
 }
 
 function forgetSilent(counter: Counter): void {
@@ -144,10 +149,10 @@ function forgetSilent(counter: Counter): void {
   counter.shares.length = SHARES_MAX / 2;
 }
 
-function heldElsewhere(counter: Counter, worker: string, nowMs: number): number {
+function heldElsewhere(counter: Counter, holder: string, nowMs: number): number {
   let held = 0;
   for (const share of counter.shares) {
-    if (share[0] !== worker && nowMs / 1_000 - share[3] < SILENT_SECONDS) held += share[2];
+    if (share[0] !== holder && nowMs / 1_000 - share[3] < SILENT_SECONDS) held += share[2];
   }
   return held;
 }

@@ -5,12 +5,15 @@
  */
 
 import type { Database } from "lmdb";
-import { RateLimiterRes, RateLimiterStoreAbstract } from "rate-limiter-flexible";
+import { RateLimiterRedis, RateLimiterRes, type RateLimiterStoreAbstract } from "rate-limiter-flexible";
 
 /** `[calls, end of the window in ms]` */
 type Window = [number, number];
 
-export class LmdbLimiter extends RateLimiterStoreAbstract {
+/** The library declares its store class but does not export it: it is what its Redis limiter is made of. */
+const StoreLimiter = Object.getPrototypeOf(RateLimiterRedis) as typeof RateLimiterStoreAbstract;
+
+export class LmdbLimiter extends StoreLimiter {
   readonly #windows: Database<Window, string>;
 
   constructor(windows: Database<Window, string>, options: { keyPrefix: string; points: number; duration: number }) {

@@ -7,7 +7,7 @@
 
 import type { Database, RootDatabase } from "lmdb";
 import { RateLimiterRes } from "rate-limiter-flexible";
-import { BEAT_LOST_MS, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
+import { BEAT_LOST_MS, type Beat, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
 import { type Ask, type Counter, exchange, type Share, slide } from "./exchange.js";
 import { LmdbLimiter } from "./lmdb-limiter.js";
 
@@ -88,7 +88,7 @@ export class LmdbCounters implements Counters {
     }
   }
 
-  async beat(): Promise<readonly string[]> {
+  async beat(): Promise<Beat> {
     const now = Date.now();
     const living = this.#beats.transactionSync(() => {
       this.#beats.put(this.#worker, now);
@@ -100,7 +100,8 @@ export class LmdbCounters implements Counters {
       return names;
     });
     for (const sweep of this.#sweeps) await this.#sweep(sweep, now);
-    return living;
+    // Workers and counters are on one host: nothing is lost that anybody would remember.
+    return { names: living, epoch: 1 };
   }
 
   async leave(): Promise<void> {
@@ -128,7 +129,7 @@ export class LmdbCounters implements Counters {
     for (const ask of asks) {
       const name = this.#prefix + ask.key;
       const stored = db.get(name);
-      const [next, reply] = exchange(stored && toCounter(stored), ask, this.#worker, nowUs);
+      const [next, reply] = exchange(stored && toCounter(stored), ask, nowUs);
       db.put(name, [next.birth, next.end, next.taken, next.shares]);
       replies.push(...reply);
     }
@@ -175,8 +176,8 @@ function toCounter(stored: Stored): Counter {
 }
 
 function copy(ask: Ask): Ask {
-  const { key, limit, perMs, aligned, need, want, held, mine, birth, end } = ask;
-  return { key, limit, perMs, aligned, need, want, held, mine, birth, end };
+  const { key, holder, limit, perMs, aligned, need, want, held, mine, birth, end } = ask;
+  return { key, holder, limit, perMs, aligned, need, want, held, mine, birth, end };
 }
 
 function readLog(bytes: Buffer | undefined): number[] {

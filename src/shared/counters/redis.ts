@@ -8,7 +8,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Cluster, Redis } from "ioredis";
 import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
-import { BEAT_LOST_MS, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
+import { BEAT_LOST_MS, type Beat, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
 import type { Ask, Counter, Share } from "./exchange.js";
 import { BEAT, CLEAR, EXCHANGE, SLIDE, UNSLIDE } from "./scripts.js";
 
@@ -46,10 +46,10 @@ export class RedisCounters implements Counters {
   exchange(asks: readonly Ask[]): Promise<readonly number[]> {
     if (this.#redis.isCluster && asks.length > 1) return inOrder(asks.map((ask) => this.exchange([ask])));
     const keys: string[] = [];
-    const values: (string | number)[] = [this.#worker, 0];
+    const values: (string | number)[] = [0];
     for (const ask of asks) {
       keys.push(this.#leaseName(ask.key));
-      values.push(ask.limit, ask.perMs, ask.aligned ? 1 : 0, ask.need, ask.want);
+      values.push(ask.holder, ask.limit, ask.perMs, ask.aligned ? 1 : 0, ask.need, ask.want);
       values.push(ask.held, ask.mine, ask.birth, ask.end);
     }
     return this.#run(scripts.exchange, keys, values) as Promise<number[]>;
@@ -78,8 +78,10 @@ export class RedisCounters implements Counters {
     }
   }
 
-  async beat(): Promise<readonly string[]> {
-    return (await this.#run(scripts.beat, [`${this.#prefix}lease-workers`], [this.#worker, BEAT_LOST_MS])) as string[];
+  async beat(): Promise<Beat> {
+    const set = `${this.#prefix}lease-workers`;
+    const names = (await this.#run(scripts.beat, [set], [this.#worker, BEAT_LOST_MS])) as string[];
+    return { epoch: Number(names.pop()), names };
   }
 
   async leave(): Promise<void> {

@@ -7,16 +7,15 @@
 
 import { LEASE_PART, SHARES_MAX, SILENT_SECONDS } from "./exchange.js";
 
-/** Strings per ask behind the two common arguments: limit, per, aligned, need, want, held, mine, birth, end. */
-export const ASK_ARGUMENTS = 9;
+/** Strings per ask behind the common one: holder, limit, per, aligned, need, want, held, mine, birth, end. */
+export const ASK_ARGUMENTS = 10;
 
 /**
- * KEYS: counters. ARGV: worker, microseconds ("0": Redis' clock; anything else is for tests), then each ask.
- * A counter is a hash: `b` birth, `e` end, `t` taken, and per worker `w<name>` = "mine held second".
+ * KEYS: counters. ARGV: microseconds ("0": Redis' clock; anything else is for tests), then each ask.
+ * A counter is a hash: `b` birth, `e` end, `t` taken, and per holder `w<name>` = "mine held second".
  */
 export const EXCHANGE = `
-local worker = 'w' .. ARGV[1]
-local us = tonumber(ARGV[2])
+local us = tonumber(ARGV[1])
 if us == 0 then
   local t = redis.call('TIME')
   us = tonumber(t[1]) * 1000000 + tonumber(t[2])
@@ -27,11 +26,12 @@ local out = {}
 for i = 1, #KEYS do
   local key = KEYS[i]
   local a = 2 + (i - 1) * ${ASK_ARGUMENTS}
+  local holder = 'w' .. ARGV[a]
   local limit, per, aligned = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), ARGV[a + 3] == '1'
   local need, want, held = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6])
   local mine, claimed, claimEnd = tonumber(ARGV[a + 7]), tonumber(ARGV[a + 8]), tonumber(ARGV[a + 9])
   local claims = claimed > 0 and (claimEnd == 0 or claimEnd > ms)
-  local found = redis.call('HMGET', key, 'b', 'e', 't', worker)
+  local found = redis.call('HMGET', key, 'b', 'e', 't', holder)
   local birth, ends, taken, share = tonumber(found[1]), tonumber(found[2]), tonumber(found[3]), found[4]
   local expire = false
   if birth and (ends == 0 or ms < ends) then
@@ -55,19 +55,17 @@ for i = 1, #KEYS do
   end
   local known = false
   if share then known = tonumber(string.match(share, '^(%d+)')) end
-  if not claims then mine = known or 0
-  else
-    if known then taken = taken + mine - known
-    elseif birth ~= claimed then taken = taken + mine end
-    if taken < 0 then taken = 0 end
-  end
+  if not claims then mine = 0 end
+  if known then taken = taken + mine - known
+  elseif birth ~= claimed then taken = taken + mine end
+  if taken < 0 then taken = 0 end
   local left = math.max(0, limit - taken)
   local granted = math.min(left, math.max(need, math.min(want, math.floor(left / ${LEASE_PART}))))
   taken = taken + granted
   mine = mine + granted
   if held < 0 then
     redis.call('HSET', key, 'b', birth, 'e', ends, 't', taken)
-    redis.call('HDEL', key, worker)
+    redis.call('HDEL', key, holder)
   else
     held = held + granted - math.min(granted, need)
     if not known and redis.call('HLEN', key) >= ${SHARES_MAX + 3} then
@@ -80,7 +78,7 @@ for i = 1, #KEYS do
       table.sort(seen, function(x, y) return x[2] < y[2] end)
       for j = 1, #seen - ${SHARES_MAX / 2} do redis.call('HDEL', key, seen[j][1]) end
     end
-    redis.call('HSET', key, 'b', birth, 'e', ends, 't', taken, worker, mine .. ' ' .. held .. ' ' .. second)
+    redis.call('HSET', key, 'b', birth, 'e', ends, 't', taken, holder, mine .. ' ' .. held .. ' ' .. second)
   end
   if expire then
     if ends == 0 then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, ends) end
@@ -89,7 +87,7 @@ for i = 1, #KEYS do
   if left <= granted then
     local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
-      if all[j] ~= worker and string.sub(all[j], 1, 1) == 'w' then
+      if all[j] ~= holder and string.sub(all[j], 1, 1) == 'w' then
         local h, s = string.match(all[j + 1], '^%d+ (%d+) (%d+)$')
         if ms / 1000 - tonumber(s) < ${SILENT_SECONDS} then away = away + tonumber(h) end
       end
@@ -149,13 +147,19 @@ if found[1] then redis.call('ZREM', KEYS[1], found[1]) end
 return 0
 `;
 
-/** The set of living workers. ARGV: name, ms after which a silent one is dropped. */
+/**
+ * The set of living workers. ARGV: name, ms after which a silent one is dropped. The member `@epoch` has the microsecond
+ * in which the set was made as its score, so that it is never dropped, and is another one after everything was lost.
+ */
 export const BEAT = `
 local t = redis.call('TIME')
 local ms = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+redis.call('ZADD', KEYS[1], 'NX', ms * 1000, '@epoch')
 redis.call('ZADD', KEYS[1], ms, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ms - tonumber(ARGV[2])))
-return redis.call('ZRANGE', KEYS[1], 0, -1)
+local out = redis.call('ZRANGE', KEYS[1], 0, -2)
+out[#out + 1] = redis.call('ZSCORE', KEYS[1], '@epoch')
+return out
 `;
 
 /** An operator's reset: the counter and its window stay, the uses go; workers that report are not taken for a loss. */

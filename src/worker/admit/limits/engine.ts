@@ -63,6 +63,8 @@ export class LimitEngine implements Lender, Queue {
   readonly #edgeWaitMs: number;
   /** Sent to and fro between limits for longer than this, a call is given up. */
   readonly #patience: number;
+  /** Limits made so far: each has a holder's name of its own. */
+  #lives = 0;
   #hand = 0;
   #reviewed = 0;
   readonly #edges = new Set<Limit>();
@@ -70,6 +72,7 @@ export class LimitEngine implements Lender, Queue {
   #waiting = 0;
   #beatAt = Number.NEGATIVE_INFINITY;
   #beating = 0;
+  #epoch = 0;
   #retryMs = RETRY_FIRST_MS;
   #downSince = 0;
   #stopped = false;
@@ -342,11 +345,12 @@ export class LimitEngine implements Lender, Queue {
     for (const limit of [...this.#edges]) this.#wake(limit, now);
   }
 
+  /** Every limit says what was used: the store may have forgotten it. */
   #found(now: number): void {
     this.down = false;
     for (const limit of this.#limits) {
       if (limit.insuredUntil > now) limit.insuredUntil = Math.min(limit.insuredUntil, now + RETURN_MS);
-      if (limit.mine > 0 && now < limit.until) this.#flights.add(limit);
+      if (limit.unsure || (limit.mine > 0 && now < limit.until)) this.#flights.add(limit);
     }
   }
 
@@ -357,11 +361,12 @@ export class LimitEngine implements Lender, Queue {
     this.#beating = number;
     if (this.down) this.#retryMs = Math.min(RETRY_LAST_MS, this.#retryMs * 2);
     this.#counters.beat().then(
-      (names) => {
+      (beat) => {
         if (this.#beating !== number || this.#stopped) return;
         this.#beating = 0;
-        this.#members.heard(names, now);
-        if (this.down) this.#found(this.#options.clock());
+        this.#members.heard(beat.names, now);
+        if (this.down || this.#epoch !== beat.epoch) this.#found(this.#options.clock());
+        this.#epoch = beat.epoch;
       },
       () => {
         if (this.#beating === number && !this.#stopped) this.#lost(this.#options.clock());
@@ -380,7 +385,8 @@ export class LimitEngine implements Lender, Queue {
       return known;
     }
     if (this.#limits.length >= (this.#options.maxLimits ?? MAX_LIMITS)) this.#evict();
-    const limit = new Limit(key, kind, spec, this);
+    this.#lives += 1;
+    const limit = new Limit(key, `${this.#options.worker}.${this.#lives}`, kind, spec, this);
     limit.lastUse = this.#options.clock();
     limit.place = this.#limits.push(limit) - 1;
     this.#byKey.set(key, limit);

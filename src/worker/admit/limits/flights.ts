@@ -77,6 +77,7 @@ export class Flights {
     this.#open.clear();
     for (const lane of this.#lanes) limits.push(...lane.splice(0));
     for (const limit of limits) {
+      limit.unsure ||= limit.inFlight;
       limit.inFlight = false;
       limit.queued = false;
     }

@@ -51,8 +51,8 @@ const WANT_MAX = 65_536;
 /** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
 const AHEAD_FROM = 8;
 const IDLE_MS = 600;
-/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 10). */
-const REPORT_MS = 4_000;
+/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 5). */
+const REPORT_MS = 2_000;
 
 /** What a limit needs of its engine, at the edges of a lease. */
 export interface Lender {
@@ -70,6 +70,7 @@ export interface LimitNumbers {
 
 export class Limit implements Ask {
   readonly key: string;
+  readonly holder: string;
   readonly kind: number;
   readonly aligned: boolean;
   limit: number;
@@ -103,6 +104,8 @@ export class Limit implements Ask {
   /** The next report asks for a bigger lease although nobody waits. */
   wanting = false;
   inFlight = false;
+  /** A report got no answer: the store may have counted a grant that never came. The next report puts it right. */
+  unsure = false;
   queued = false;
   evicted = false;
   first: Waiting | undefined = undefined;
@@ -119,8 +122,9 @@ export class Limit implements Ask {
   #told = 0;
   readonly #lender: Lender;
 
-  constructor(key: string, kind: number, numbers: LimitNumbers, lender: Lender) {
+  constructor(key: string, holder: string, kind: number, numbers: LimitNumbers, lender: Lender) {
     this.key = key;
+    this.holder = holder;
     this.kind = kind;
     this.aligned = kind !== QUOTA;
     this.limit = numbers.limit;
@@ -173,6 +177,7 @@ export class Limit implements Ask {
 
   /** `sentAt`: the worker's clock when the report left; the window ends at least `TTL` after that. */
   apply(reply: readonly number[], at: number, sentAt: number, now: number): void {
+    this.unsure = false;
     const granted = reply[at + GRANTED]!;
     const ttl = reply[at + TTL]!;
     const until = ttl < 0 ? Number.POSITIVE_INFINITY : sentAt + ttl;
