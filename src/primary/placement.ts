@@ -76,6 +76,7 @@ export class Placement {
 
   /** To be called when a worker has become able to take connections. */
   workersChanged(): void {
+    if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const connection of waiting) this.place(connection);

@@ -8,7 +8,6 @@ import {
   decodeToPrimary,
   encodeMessage,
   type HealthState,
-  type Load,
   PROTOCOL_VERSION,
   type TcpHandle,
   type ToPrimary,
@@ -44,11 +43,11 @@ export class WorkerProcess {
   readonly #events: WorkerEvents;
   readonly #config: WorkerConfig;
   readonly #health: HealthState;
-  /** In the order of their ids: the first one is #adopted + 1. */
+  /** In the order of their ids, the last of which is #sent. */
   readonly #inFlight: Connection[] = [];
-  #adopted = 0;
   #sent = 0;
-  #load: Load = { connections: 0, calls: 0 };
+  #sharedUnconfirmed = 0;
+  #load = { adopted: 0, connections: 0, calls: 0 };
   #ready = false;
   #draining = false;
 
@@ -58,6 +57,11 @@ export class WorkerProcess {
     this.#events = events;
     this.#process = cluster.fork();
     this.#process.on("message", (bytes: unknown) => this.#receive(bytes));
+    // Node confirms each handle before it delivers the message beside it, so before a byte of the connection is read.
+    // Seen here it saves a message of our own per connection; if a Node should not show it, the load reports do the same.
+    this.#process.process.on("internalMessage", (message: unknown) => {
+      if (isReceipt(message)) this.#receipt();
+    });
     // A fault of the channel is followed by its end, which is what we act on.
     this.#process.on("error", () => {});
     this.#process.on("exit", (code: number, signal: string) => {
@@ -79,9 +83,9 @@ export class WorkerProcess {
     return this.#ready && this.#process.isConnected();
   }
 
-  /** Connections, those on their way included. */
+  /** Connections, those that its last report did not count yet included. */
   get connections(): number {
-    return this.#load.connections + this.#inFlight.length;
+    return this.#load.connections + this.#sent - this.#load.adopted;
   }
 
   get calls(): number {
@@ -96,6 +100,7 @@ export class WorkerProcess {
 
   /** The primary keeps its own descriptor: that is what keeps the port open without this worker. */
   share(handle: TcpHandle, port: number): void {
+    this.#sharedUnconfirmed += 1;
     this.#send({ type: "listen", port }, handle);
   }
 
@@ -139,7 +144,7 @@ export class WorkerProcess {
         return;
       case "load":
         this.#load = message;
-        this.#release(message.adopted);
+        this.#release(this.#inFlight.length - (this.#sent - message.adopted));
         this.#events.relieved();
         return;
       case "drained":
@@ -166,10 +171,15 @@ export class WorkerProcess {
     this.#events.ready(this);
   }
 
-  #release(adopted: number): void {
-    const taken = this.#inFlight.splice(0, adopted - this.#adopted);
-    this.#adopted = adopted;
-    for (const connection of taken) connection.handle.close();
+  // Handles are sent one after the other and confirmed in that order; shared listening sockets are the first ones.
+  #receipt(): void {
+    if (this.#sharedUnconfirmed > 0) this.#sharedUnconfirmed -= 1;
+    else this.#release(1);
+    this.#events.relieved();
+  }
+
+  #release(count: number): void {
+    for (let left = count; left > 0; left -= 1) this.#inFlight.shift()?.handle.close();
   }
 
   // The process is gone, but its last words may still wait in the channel, and they decide which connections it had
@@ -188,4 +198,8 @@ export class WorkerProcess {
     delete cluster.workers?.[this.#process.id];
     this.#events.ended(this, how);
   }
+}
+
+function isReceipt(message: unknown): boolean {
+  return typeof message === "object" && message !== null && "cmd" in message && message.cmd === "NODE_HANDLE_ACK";
 }

@@ -63,7 +63,7 @@ export type ToPrimary =
   | { readonly type: "hello"; readonly protocol: number }
   /** `problem` is empty when the configuration is in force. */
   | { readonly type: "configured"; readonly generation: number; readonly problem: string }
-  /** `adopted` is the highest connection id the worker has taken over: the primary lets go of its own descriptor. */
+  /** `adopted` is the highest connection id the worker has taken over: later ones are not among `connections`. */
   | { readonly type: "load"; readonly adopted: number; readonly connections: number; readonly calls: number }
   | { readonly type: "drained" };
 

@@ -18,7 +18,7 @@ import {
 import { Listeners } from "./listener.js";
 import type { CreateDataPlane, DataPlane } from "./plane.js";
 
-// Changes that no hand-over reports (connections and calls that end) reach the primary this late at most.
+// The primary counts what it hands over; what has ended since reaches it this late at most.
 const REPORT_MS = 100;
 // After the drain's own timeout nothing should be left; what still is left then is a defect and must not hold the host.
 const LAST_RESORT_MS = 2_000;
@@ -51,9 +51,8 @@ class Control {
   readonly #listeners = new Listeners();
   #config: WorkerConfig | undefined;
   #adopted = 0;
-  #reporting = false;
   #reportTimer: NodeJS.Timeout | undefined;
-  #reported = { connections: 0, calls: 0 };
+  #reported = { adopted: 0, connections: 0, calls: 0 };
   #deadline = Number.POSITIVE_INFINITY;
   #lastResort: NodeJS.Timeout | undefined;
   #draining = false;
@@ -92,7 +91,7 @@ class Control {
       case "connection":
         this.#adopted = message.id;
         if (handle !== undefined) this.#plane.accept(handle, message.port);
-        this.#reportThisTurn();
+        this.#reportLater();
         return;
       case "listen":
         if (handle !== undefined) this.#listeners.add(handle, message.port);
@@ -131,30 +130,20 @@ class Control {
     return failure === 0 ? "" : `cannot accept on a shared port (errno ${failure})`;
   }
 
-  // A connection's id must reach the primary before a byte of that connection is read: if this process dies in
-  // between, the primary hands the connection, untouched, to another worker. Reads happen in a later phase of the
-  // loop than ticks, so a tick is early enough, and it gathers all hand-overs of this turn into one message.
-  #reportThisTurn(): void {
-    if (this.#reporting) return;
-    this.#reporting = true;
-    process.nextTick(() => {
-      this.#reporting = false;
-      this.#report();
-    });
-  }
-
   #reportLater(): void {
     this.#reportTimer ??= setTimeout(() => {
       this.#reportTimer = undefined;
-      const { connections, calls } = this.#plane.load();
-      if (connections !== this.#reported.connections || calls !== this.#reported.calls) this.#report();
+      this.#reportIfChanged();
     }, REPORT_MS).unref();
   }
 
-  #report(): void {
+  #reportIfChanged(): void {
     const { connections, calls } = this.#plane.load();
-    this.#reported = { connections, calls };
-    this.send({ type: "load", adopted: this.#adopted, connections, calls });
+    const adopted = this.#adopted;
+    const last = this.#reported;
+    if (connections === last.connections && calls === last.calls && adopted === last.adopted) return;
+    this.#reported = { adopted, connections, calls };
+    this.send({ type: "load", adopted, connections, calls });
   }
 
   #drain(timeoutMs: number): void {
