@@ -15,7 +15,7 @@ import { answering } from "./upstream.js";
 
 const cases: Case[] = [...genericCases, ...streamCases, ...definitionCases, ...messageCases, ...hpackCases];
 
-const external = process.env["SLUICE_WIRE_TARGET"];
+const external = process.env.SLUICE_WIRE_TARGET;
 let target: Target;
 let bodyLength = 0;
 const ends: (() => Promise<void>)[] = [];
@@ -42,7 +42,9 @@ describe("HTTP/2 conformance", () => {
     const [host = "", port = ""] = (external ?? "").split(":");
     target = external ? { host, port: Number(port) } : await ownTarget();
     const client = await WireClient.ready(target);
-    bodyLength = (await client.get()).body.length;
+    const answer = await client.get();
+    bodyLength = answer.body.length;
+    assert.equal(answer.fields.find(({ name }) => name === ":status")?.value, "200");
     client.close();
   });
 

@@ -155,7 +155,8 @@ export const codeOf = (it: Frame): number => it.payload.readUInt32BE(it.type ===
 /** One line for transcripts and failures. */
 export function describe(it: Frame): string {
   const coded = it.type === Type.RST_STREAM || it.type === Type.GOAWAY;
-  const code = coded && it.payload.length >= 4 ? ` ${codeName(codeOf(it))}` : "";
+  const enough = it.payload.length >= (it.type === Type.GOAWAY ? 8 : 4);
+  const code = coded && enough ? ` ${codeName(codeOf(it))}` : "";
   return `${nameOf(Type, it.type)} stream=${it.stream} flags=${it.flags} length=${it.payload.length}${code}`;
 }
 

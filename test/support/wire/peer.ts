@@ -11,11 +11,12 @@ import {
   type Frame,
   FrameReader,
   ping,
+  Setting,
   settingsAck,
   Type,
   windowUpdate,
 } from "./frame.js";
-import { type DecodedField, Decoder, type Field, IndexingEncoder } from "./hpack.js";
+import { type DecodedField, Decoder, type Field, IndexingEncoder, tableSize } from "./hpack.js";
 import { type Ending, Inbox, type Received } from "./inbox.js";
 
 export interface Habits {
@@ -23,6 +24,8 @@ export interface Habits {
   answers: boolean;
   /** Give credit back for every DATA frame. Off by default. */
   credits: boolean;
+  /** Begin the first block after a smaller table was acknowledged with its size (RFC 9113, 4.3.1). On by default. */
+  resizes: boolean;
 }
 
 export interface Message {
@@ -36,7 +39,7 @@ export interface Message {
 let opaque = 0;
 
 export class WirePeer {
-  readonly habits: Habits = { answers: true, credits: false };
+  readonly habits: Habits = { answers: true, credits: false, resizes: true };
   readonly encoder = new IndexingEncoder();
   readonly peerSettings = new Map<number, number>();
   /** What was sent (>) and received (<), one line each. */
@@ -45,6 +48,8 @@ export class WirePeer {
   private readonly reader = new FrameReader();
   private readonly decoder = new Decoder();
   private open: Received | undefined;
+  /** The peer's table size if our next block has to tell that we obey it. */
+  private tableLimit = 4096;
 
   constructor(readonly socket: Socket) {
     socket.setNoDelay(true);
@@ -63,8 +68,9 @@ export class WirePeer {
 
   /** Sends frames in one write. */
   send(...frames: Frame[]): this {
-    for (const it of frames) this.transcript.push(`> ${describe(it)}`);
-    this.socket.write(Buffer.concat(frames.map((it) => encode(it))));
+    const out = frames.map((it) => this.resized(it));
+    for (const it of out) this.transcript.push(`> ${describe(it)}`);
+    this.socket.write(Buffer.concat(out.map((it) => encode(it))));
     return this;
   }
 
@@ -179,6 +185,14 @@ export class WirePeer {
     this.socket.destroy();
   }
 
+  private resized(it: Frame): Frame {
+    const plain = it.type === Type.HEADERS && (it.flags & (Flag.PADDED | Flag.PRIORITY)) === 0;
+    if (!plain || !this.habits.resizes || this.tableLimit >= 4096) return it;
+    const limit = this.tableLimit;
+    this.tableLimit = 4096;
+    return { ...it, payload: Buffer.concat([tableSize(limit), it.payload]) };
+  }
+
   private receive(bytes: Buffer): void {
     try {
       for (const it of this.reader.push(bytes)) this.take(it);
@@ -218,6 +232,7 @@ export class WirePeer {
     for (let at = 0; at + 6 <= it.payload.length; at += 6) {
       this.peerSettings.set(it.payload.readUInt16BE(at), it.payload.readUInt32BE(at + 2));
     }
+    this.tableLimit = this.peerSettings.get(Setting.HEADER_TABLE_SIZE) ?? 4096;
   }
 
   private answer(it: Frame): void {
