@@ -301,7 +301,7 @@ function scopeOwnLimits(session: Session): void {
 
 /** `meta_data.policies`: a key may carry its policies itself. One that is broken counts as missing. */
 function inlinePolicies(session: Session): Map<string, Policy> | undefined {
-  const list = session.meta_data?.policies;
+  const list = session.meta_data?.["policies"];
   if (!Array.isArray(list) || list.length === 0) return undefined;
   const found = new Map<string, Policy>();
   for (const entry of list.slice(0, MAX_POLICIES)) {

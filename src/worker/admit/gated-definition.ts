@@ -61,6 +61,14 @@ export interface RewriteEntry {
   readonly triggers?: readonly RewriteTrigger[] | null | undefined;
 }
 
+export interface RateEntry {
+  readonly disabled?: boolean | undefined;
+  readonly path: string;
+  readonly method?: string | undefined;
+  readonly rate?: number | undefined;
+  readonly per?: number | undefined;
+}
+
 type List<Entry> = readonly Entry[] | null | undefined;
 
 export interface VersionDefinition {
@@ -81,6 +89,7 @@ export interface VersionDefinition {
         readonly white_list?: List<ListEntry>;
         readonly black_list?: List<ListEntry>;
         readonly url_rewrites?: List<RewriteEntry>;
+        readonly rate_limit?: List<RateEntry>;
       }
     | null
     | undefined;
@@ -138,6 +147,16 @@ export interface GatedDefinition {
       }
     | null
     | undefined;
+  readonly global_rate_limit?:
+    | {
+        readonly disabled?: boolean | undefined;
+        readonly rate?: number | undefined;
+        readonly per?: number | undefined;
+      }
+    | null
+    | undefined;
+  readonly disable_rate_limit?: boolean | undefined;
+  readonly disable_quota?: boolean | undefined;
   readonly enable_ip_whitelisting?: boolean | undefined;
   readonly allowed_ips?: List<string>;
   readonly enable_ip_blacklisting?: boolean | undefined;

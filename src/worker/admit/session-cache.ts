@@ -23,6 +23,7 @@ const REFRESH_MS = 8_000;
 const FORGET_MS = 180_000;
 const BATCH = 500;
 const MAX_LOOKUPS = 4_096;
+const MAX_ANNOUNCED = 10_000;
 
 export class Busy extends Error {
   override readonly name = "Busy";
@@ -52,8 +53,11 @@ export class SessionCache {
   readonly #unknownMs: number;
   readonly #unsubscribe: () => void;
   #policies: Policies;
-  /** Raised by every piece of news: an answer that was asked for before it is not believed. */
+  /** Counts the news. An answer that was asked for before news about its key is not believed. */
   #news = 0;
+  /** Names that were announced while look-ups are in flight, and when. */
+  readonly #announced = new Map<string, number>();
+  #everything = 0;
   #refreshing = false;
 
   constructor(options: SessionCacheOptions) {
@@ -105,7 +109,10 @@ export class SessionCache {
     const running = this.#lookups.get(key);
     if (running !== undefined) return running;
     if (this.#lookups.size >= MAX_LOOKUPS) return Promise.reject(new Busy());
-    const lookup = this.#read(key, orgId, names).finally(() => this.#lookups.delete(key));
+    const lookup = this.#read(key, orgId, names).finally(() => {
+      this.#lookups.delete(key);
+      if (this.#lookups.size === 0) this.#announced.clear();
+    });
     this.#lookups.set(key, lookup);
     return lookup;
   }
@@ -149,7 +156,7 @@ export class SessionCache {
     const now = this.#options.now();
     const due: SessionRef[] = [];
     for (const ref of [...this.#known.values()]) {
-      if (now - ref.checkedAt < REFRESH_MS) continue;
+      if (!ref.suspect && now - ref.checkedAt < REFRESH_MS) continue;
       if (now - ref.touchedAt > FORGET_MS || ref.bytes === undefined) this.#known.delete(ref.key);
       else due.push(ref);
     }
@@ -164,14 +171,15 @@ export class SessionCache {
   }
 
   async #refresh(refs: readonly SessionRef[]): Promise<void> {
-    const news = this.#news;
+    const everything = this.#everything;
     const values = await this.#options.store.getMany(refs.map((ref) => KEY_PREFIX + ref.name));
-    if (news !== this.#news) return;
+    if (everything !== this.#everything) return;
     const now = this.#options.now();
     for (const [n, ref] of refs.entries()) {
       const bytes = values[n];
       if (this.#known.peek(ref.key) !== ref) continue;
       ref.checkedAt = now;
+      ref.suspect = false;
       if (bytes === undefined) this.#known.delete(ref.key);
       else if (ref.bytes === undefined || Buffer.compare(bytes, ref.bytes) !== 0) this.#replace(ref, bytes);
     }
@@ -180,6 +188,8 @@ export class SessionCache {
   #replace(ref: SessionRef, bytes: Uint8Array): void {
     const decoded = decodeSession(bytes);
     ref.raise();
+    // What was derived from it is derived again.
+    for (const other of [...(this.#byName.get(ref.name) ?? [])]) if (other !== ref) this.#known.delete(other.key);
     if ("session" in decoded) {
       this.#fill(ref, decoded.session, bytes);
       return;
@@ -189,11 +199,11 @@ export class SessionCache {
   }
 
   async #read(key: string, orgId: string, names: readonly string[]): Promise<SessionRef> {
-    // News that arrive while the answer is under way may be about this key: ask once more, then believe it.
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       const news = this.#news;
       const values = await this.#options.store.getMany(names.map((name) => KEY_PREFIX + name));
-      if (news !== this.#news && attempt < 2) continue;
+      // News about this key while the answer was under way: it may be from before.
+      if (names.some((name) => (this.#announced.get(name) ?? 0) > news) || this.#everything > news) continue;
       const found = values.findIndex((value) => value !== undefined);
       const bytes = values[found];
       const name = names[found];
@@ -244,23 +254,36 @@ export class SessionCache {
 
   #left(ref: SessionRef): void {
     ref.raise();
+    ref.gone = true;
     const refs = this.#byName.get(ref.name);
     refs?.delete(ref);
     if (refs?.size === 0) this.#byName.delete(ref.name);
   }
 
+  #announce(name: string): void {
+    if (this.#lookups.size === 0) return;
+    if (this.#announced.size >= MAX_ANNOUNCED) {
+      this.#announced.clear();
+      this.#everything = this.#news;
+    }
+    this.#announced.set(name, this.#news);
+  }
+
   #changed(change: StoreChange): void {
     if (change.command === EVERYTHING_CHANGED) {
-      this.#news++;
+      this.#everything = ++this.#news;
       this.#unknown.clear();
       // Not dropped: reading them again in batches costs the store less than every call asking on its own.
-      for (const ref of this.#known.values()) ref.checkedAt = Number.NEGATIVE_INFINITY;
+      for (const ref of this.#known.values()) ref.suspect = true;
+      void this.tick();
       return;
     }
     if (change.command !== KEYS_CHANGED) return;
     this.#news++;
-    for (const name of change.payload.split(",")) {
-      for (const ref of [...(this.#byName.get(name.trim()) ?? [])]) {
+    for (const part of change.payload.split(",")) {
+      const name = part.trim();
+      this.#announce(name);
+      for (const ref of [...(this.#byName.get(name) ?? [])]) {
         this.#known.delete(ref.key);
         this.#unknown.delete(ref.key);
       }

@@ -22,6 +22,10 @@ export class SessionRef {
   /** Milliseconds of the worker's clock: last compared with the store, last asked for. */
   checkedAt = 0;
   touchedAt = 0;
+  /** The store said that it may be something else by now. */
+  suspect = false;
+  /** It left the cache: nobody will raise it again, so no new decision may hang on it. */
+  gone = false;
   /** Compiled `allowed_urls`, by API. */
   readonly urls = new Map<string, AllowedUrls>();
 

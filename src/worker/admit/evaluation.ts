@@ -1,0 +1,265 @@
+/**
+ * One pass over the checks for one combination of fields, synchronous.
+ * Responsible for: the order of checks and the verdict. Must not know: connections, caches' insides.
+ * Governed by: Tyk's order of middleware. Runs: once per decision, again after each round of asynchronous answers.
+ */
+
+import type { KeyRules } from "../../shared/keys/token.js";
+import { type Access, hasExpired, isEmptyLimit, type Session } from "../../shared/model/session.js";
+import type { ApiGate } from "./api-gate.js";
+import type { FieldAccess } from "./credentials/fields.js";
+import type { JwtVerifier } from "./credentials/jwt.js";
+import type { Passwords } from "./credentials/passwords.js";
+import { Decision } from "./decision.js";
+import { type Identity, identify } from "./identity.js";
+import type { LimitSet } from "./limits/set.js";
+import type { ApiLimits, SessionLimits } from "./limits/specs.js";
+import type { Questions } from "./questions.js";
+import { callerAddress } from "./rights/addresses.js";
+import { type AllowedUrls, compileAllowedUrls } from "./rights/allowed-urls.js";
+import { isPlainPath, withoutQuery } from "./rights/path-form.js";
+import { FORBIDDEN, IGNORED, type ListReply, REPLY } from "./rights/path-lists.js";
+import { compilePath } from "./rights/patterns.js";
+import { textOf } from "./rights/rewrite-input.js";
+import type { SessionCache } from "./session-cache.js";
+import type { SessionRef } from "./session-ref.js";
+import * as verdicts from "./verdicts.js";
+
+export interface GateRequest {
+  readonly api: ApiGate;
+  readonly method: string;
+  /** `:path` with its query, exactly as it would be forwarded. */
+  readonly path: string;
+  /** The peer's address, or what PROXY protocol says. */
+  readonly peer: string;
+  readonly get: FieldAccess;
+}
+
+/** Makes the counters of a decision; null when no limit holds. `session` is absent where no key counts. */
+export type LimitMaker = (session: SessionLimits | undefined, api: ApiLimits) => LimitSet | null;
+
+/** Everything an evaluation may ask. */
+export interface Senses {
+  readonly sessions: SessionCache;
+  readonly keys: KeyRules;
+  readonly passwords: Passwords;
+  readonly verifiers: Map<ApiGate, JwtVerifier>;
+  readonly limits: LimitMaker;
+  readonly now: () => number;
+  readonly wall: () => number;
+}
+
+/** A decision is looked over at least this often: keys in use are seen to be in use. */
+const MAX_AGE_MS = 60_000;
+/** Nothing can be wrong about a denial that depends on nothing but the fields; still the memory turns over. */
+const DENIAL_MS = 10_000;
+
+export class Evaluation {
+  readonly #senses: Senses;
+  readonly #request: GateRequest;
+  readonly #questions: Questions;
+  readonly #epoch: number;
+  readonly #now: number;
+  readonly #wall: number;
+
+  constructor(senses: Senses, request: GateRequest, questions: Questions, epoch: number) {
+    this.#senses = senses;
+    this.#request = request;
+    this.#questions = questions;
+    this.#epoch = epoch;
+    this.#now = senses.now();
+    this.#wall = senses.wall();
+  }
+
+  static busy(api: ApiGate, epoch: number): Decision {
+    return new Decision(verdicts.GATE_BUSY, epoch, null, 0, 0, null, api.strip, undefined, undefined);
+  }
+
+  /** Undefined: something must be asked first; `questions` knows what. */
+  run(): Decision | undefined {
+    const { api, method, path } = this.#request;
+    if (api.closed) return this.#deny(verdicts.API_CLOSED);
+    if (this.#wall >= api.apiEnds) return this.#deny(verdicts.API_EXPIRED);
+    if (this.#wall >= api.versionEnds) return this.#deny(verdicts.VERSION_EXPIRED);
+    const bare = withoutQuery(path);
+    const rewritten = api.rewritesPaths ? this.#rewrite({}) : undefined;
+    // A path that is rewritten is not forwarded: its spelling harms nobody.
+    const plain = isPlainPath(bare);
+    const odd = rewritten === undefined && !plain;
+    if (odd && api.lists.restricts) return this.#deny(verdicts.PATH_INVALID);
+    const listed = api.lists.check(method, bare, api.below(bare));
+    if (listed.kind === FORBIDDEN) return this.#deny(verdicts.ENDPOINT_FORBIDDEN);
+    if (!this.#addressAllowed()) return this.#deny(verdicts.ADDRESS_DISALLOWED);
+    if (listed.kind === IGNORED || api.auth.length === 0) return this.#admitAnyone(rewritten, listed.reply);
+    const identity = identify(this.#senses, this.#request, this.#questions);
+    if (identity === undefined) return undefined;
+    if (identity.verdict !== 0) return this.#deny(identity.verdict, identity.ref, identity.until);
+    const { ref } = identity;
+    if (ref?.session === undefined) return this.#deny(verdicts.KEY_NOT_FOUND, ref);
+    const refusal = this.#refusal(ref, ref.session, bare, odd);
+    if (refusal !== 0) return this.#deny(refusal, ref);
+    const reply = listed.kind === REPLY ? listed.reply : undefined;
+    const final = api.rewritesPaths ? this.#rewrite(ref.session.meta_data ?? {}) : undefined;
+    // Meta data may have decided against the rewrite.
+    if (final === undefined && !plain && this.#isRestricted(ref)) return this.#deny(verdicts.PATH_INVALID, ref);
+    return this.#admit(ref, ref.session, identity, bare, final, reply);
+  }
+
+  #refusal(ref: SessionRef, session: Session, bare: string, odd: boolean): number {
+    const { api, method } = this.#request;
+    if (ref.problem !== undefined) return verdicts.POLICY_FAILED;
+    if (session.is_inactive === true) return verdicts.KEY_INACTIVE;
+    if (hasExpired(session, this.#wall)) return verdicts.KEY_EXPIRED;
+    const rights = session.access_rights ?? {};
+    if (Object.keys(rights).length === 0) return 0;
+    const access = Object.hasOwn(rights, api.apiId) ? rights[api.apiId] : undefined;
+    if (access === undefined) return verdicts.API_DISALLOWED;
+    const versions = access.versions ?? [];
+    if (versions.length > 0 && !versions.includes(api.version)) return verdicts.API_DISALLOWED;
+    const urls = this.#urlsOf(ref, access);
+    if (!urls.restricts) return 0;
+    if (odd) return verdicts.PATH_INVALID;
+    return urls.check(method, bare, api.below(bare)) ? 0 : verdicts.RESOURCE_DISALLOWED;
+  }
+
+  #isRestricted(ref: SessionRef): boolean {
+    const { api } = this.#request;
+    return api.lists.restricts || ref.urls.get(api.apiId)?.restricts === true;
+  }
+
+  #urlsOf(ref: SessionRef, access: Access): AllowedUrls {
+    const { api } = this.#request;
+    const held = ref.urls.get(api.apiId);
+    if (held !== undefined) return held;
+    const compiled = compileAllowedUrls(access.allowed_urls, api.matching);
+    ref.urls.set(api.apiId, compiled);
+    return compiled;
+  }
+
+  #admit(
+    ref: SessionRef,
+    session: Session,
+    identity: Identity,
+    bare: string,
+    rewritten: string | undefined,
+    reply: ListReply | undefined,
+  ): Decision {
+    const expires = session.expires ?? 0;
+    const ends = Math.min(identity.until, expires >= 1 ? (expires + 1) * 1_000 : Number.POSITIVE_INFINITY);
+    const { api } = this.#request;
+    const access = Object.hasOwn(session.access_rights ?? {}, api.apiId)
+      ? session.access_rights?.[api.apiId]
+      : undefined;
+    const limits = this.#senses.limits(this.#sessionLimits(ref, session, access, bare), this.#apiLimits(bare));
+    return new Decision(
+      0,
+      this.#epoch,
+      ref,
+      ref.epoch,
+      this.#holdsFor(Math.min(MAX_AGE_MS, ends - this.#wall)),
+      limits,
+      api.strip,
+      rewritten,
+      reply,
+      identity.others.length === 0 ? null : identity.others.map((other) => ({ ref: other, epoch: other.epoch })),
+    );
+  }
+
+  #admitAnyone(rewritten: string | undefined, reply: ListReply | undefined): Decision {
+    const { api, path } = this.#request;
+    const limits = this.#senses.limits(undefined, this.#apiLimits(withoutQuery(path)));
+    const strip = api.auth.length === 0 ? { headers: [], params: [], cookies: [] } : api.strip;
+    return new Decision(0, this.#epoch, null, 0, this.#holdsFor(MAX_AGE_MS), limits, strip, rewritten, reply);
+  }
+
+  #deny(verdict: number, ref: SessionRef | null = null, until = Number.POSITIVE_INFINITY): Decision {
+    const passing =
+      verdict === verdicts.STORE_AWAY || verdict === verdicts.GATE_BUSY || verdict === verdicts.JWT_KEYS_AWAY;
+    const age = Math.min(DENIAL_MS, until - this.#wall);
+    return new Decision(
+      verdict,
+      this.#epoch,
+      ref,
+      ref?.epoch ?? 0,
+      passing ? 0 : this.#holdsFor(age),
+      null,
+      this.#request.api.strip,
+      undefined,
+      undefined,
+    );
+  }
+
+  /** Ends of the API and of its version end every decision too. */
+  #holdsFor(age: number): number {
+    const { api } = this.#request;
+    const ends = Math.min(api.apiEnds, api.versionEnds);
+    const left = ends > this.#wall ? ends - this.#wall : Number.POSITIVE_INFINITY;
+    return this.#now + Math.max(0, Math.min(age, left));
+  }
+
+  #addressAllowed(): boolean {
+    const { api, peer, get } = this.#request;
+    if (api.allow === undefined && api.deny === undefined) return true;
+    const address = callerAddress(peer, api.trusted, get, api.xffDepth);
+    if (api.allow !== undefined && !api.allow.has(address)) return false;
+    return api.deny === undefined || !api.deny.has(address);
+  }
+
+  #rewrite(meta: Readonly<Record<string, unknown>>): string | undefined {
+    const { api, method, path, get, peer } = this.#request;
+    const context: Record<string, string> = api.contextVariables
+      ? { path: withoutQuery(path), remote_addr: peer, path_parts: withoutQuery(path).split("/").slice(1).join(",") }
+      : {};
+    const below = api.below(withoutQuery(path));
+    return api.rewrites.rewrite({ method, path, below, get, meta, context });
+  }
+
+  #apiLimits(bare: string): ApiLimits {
+    const { api, method } = this.#request;
+    if (api.endpointLimits.length === 0) return api.limits;
+    const below = api.below(bare);
+    const found = api.endpointLimits.find(
+      (each) =>
+        (each.method === "" || each.method === method) && (each.pattern.matches(below) || each.pattern.matches(bare)),
+    );
+    return found === undefined ? api.limits : { ...api.limits, endpoint: found.limit };
+  }
+
+  #sessionLimits(ref: SessionRef, session: Session, access: Access | undefined, bare: string): SessionLimits {
+    const limit = access?.limit;
+    const scope = access?.allowance_scope ?? "";
+    return {
+      keyName: ref.name,
+      rate: session.rate,
+      per: session.per,
+      quota_max: session.quota_max,
+      quota_renewal_rate: session.quota_renewal_rate,
+      throttle_interval: session.throttle_interval,
+      throttle_retry_limit: session.throttle_retry_limit,
+      perApi: limit !== undefined && !isEmptyLimit(limit) ? { scope, limit } : undefined,
+      endpoint: this.#sessionEndpoint(access, bare),
+      customKey: customKeyOf(session),
+    };
+  }
+
+  #sessionEndpoint(access: Access | undefined, bare: string): SessionLimits["endpoint"] {
+    const { api, method } = this.#request;
+    const below = api.below(bare);
+    for (const endpoint of access?.endpoints ?? []) {
+      const found = endpoint.methods?.find((each) => each.name === method);
+      if (found?.limit === undefined) continue;
+      const pattern = compilePath(endpoint.path, { ...api.matching, plain: "regex" });
+      if (!pattern.matches(below) && !pattern.matches(bare)) continue;
+      return { name: `${method}:${endpoint.path}`, rate: found.limit.rate, per: found.limit.per };
+    }
+    return undefined;
+  }
+}
+
+/** `rate_limit_pattern`: keys whose pattern gives the same text share a counter. */
+function customKeyOf(session: Session): string {
+  const meta = session.meta_data ?? {};
+  const pattern = meta["rate_limit_pattern"];
+  if (typeof pattern !== "string") return "";
+  return pattern.replace(/\$tyk_meta\.([A-Za-z0-9_\-.]+)/g, (_, name: string) => textOf(meta[name]));
+}

@@ -1,0 +1,163 @@
+/**
+ * Who is calling: runs an API's methods of authentication, all of which must succeed.
+ * Responsible for: which session a credential stands for. Must not know: rights, limits, paths beyond a query parameter.
+ * Governed by: Tyk's credentials; `base_identity_provided_by` names the method that gives the session.
+ * Runs: once per distinct combination of fields.
+ */
+
+import { createHash } from "node:crypto";
+import { hasPassword } from "../../shared/keys/password.js";
+import { generateToken, hashKey, nameCandidates, userCandidates } from "../../shared/keys/token.js";
+import { type AuthMethod, BASIC, JWT } from "./api-gate.js";
+import { parseBasic } from "./credentials/basic.js";
+import { stripBearer, takeToken } from "./credentials/fields.js";
+import type { JwtResult } from "./credentials/jwt.js";
+import type { GateRequest, Senses } from "./evaluation.js";
+import type { Answer, Questions } from "./questions.js";
+import type { SessionRef } from "./session-ref.js";
+import * as verdicts from "./verdicts.js";
+
+export interface Identity {
+  /** 0 when all methods succeeded. */
+  readonly verdict: number;
+  readonly ref: SessionRef | null;
+  /** Wall clock, milliseconds: the credential itself ends. */
+  readonly until: number;
+  /** The keys of the other methods: a decision hangs on them too. */
+  readonly others: readonly SessionRef[];
+}
+
+const FOREVER = Number.POSITIVE_INFINITY;
+/** A token is a name in the store; beyond this it is none that we made. */
+const MAX_TOKEN = 4_096;
+
+type Outcome = Identity | undefined;
+
+export function identify(senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  let base: Identity | undefined;
+  let until = FOREVER;
+  let waiting = false;
+  const others: SessionRef[] = [];
+  for (const method of request.api.auth) {
+    const outcome = identifyBy(method, senses, request, questions);
+    if (outcome === undefined) {
+      waiting = true;
+      continue;
+    }
+    // What fails now fails whatever the others answer.
+    if (outcome.verdict !== 0) return outcome;
+    until = Math.min(until, outcome.until);
+    if (method.kind === request.api.base) base = outcome;
+    else if (outcome.ref !== null) others.push(outcome.ref);
+  }
+  if (waiting || base === undefined) return undefined;
+  return { ...base, until, others };
+}
+
+function identifyBy(method: AuthMethod, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const value = takeToken(method.place, request.get, request.path);
+  if (method.kind === BASIC) return byBasic(value, senses, request, questions);
+  if (method.kind === JWT) return byJwt(stripBearer(value), senses, request, questions);
+  return byToken(stripBearer(value), senses, request, questions);
+}
+
+function byToken(token: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  if (token === "") return denied(verdicts.AUTH_FIELD_MISSING);
+  if (token.length < request.api.minToken || token.length > MAX_TOKEN) return denied(verdicts.TOKEN_INVALID);
+  const { orgId } = request.api;
+  return session(senses, questions, orgId, nameCandidates(orgId, token, senses.keys), verdicts.KEY_NOT_FOUND);
+}
+
+function byBasic(value: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const credential = parseBasic(value);
+  if (typeof credential === "number") return denied(credential);
+  const { orgId, passwordTtl } = request.api;
+  const found = session(
+    senses,
+    questions,
+    orgId,
+    userCandidates(orgId, credential.user, senses.keys),
+    verdicts.BASIC_WRONG,
+  );
+  if (found === undefined || found.verdict !== 0 || found.ref === null) return found;
+  const stored = found.ref.session?.basic_auth_data;
+  if (!hasPassword(stored)) return { ...found, verdict: verdicts.BASIC_WRONG };
+  const { user, password } = credential;
+  const known = senses.passwords.recall(found.ref.name, password, stored);
+  const right =
+    known ??
+    answerOf(
+      questions.ask(`password ${user.length} ${user} ${stored.password} ${password}`, () =>
+        senses.passwords.verify(found.ref?.name ?? "", password, stored, passwordTtl),
+      ),
+    );
+  if (right === undefined) return undefined;
+  if (right instanceof Error) return denied(verdicts.GATE_BUSY);
+  if (right !== true) return { ...found, verdict: verdicts.BASIC_WRONG };
+  return found;
+}
+
+function byJwt(token: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const verifier = senses.verifiers.get(request.api);
+  if (verifier === undefined || verifier.problems.length > 0) return denied(verdicts.API_CLOSED);
+  const result = verifier.recall(token) ?? answerOf(questions.ask(`jwt ${token}`, () => verifier.verify(token)));
+  if (result === undefined) return undefined;
+  if (result instanceof Error) return denied(verdicts.GATE_BUSY);
+  return byClaims(result as JwtResult, senses, request, questions);
+}
+
+/** Whose session it is: the key that the token names, or one made of the policies that it brings. */
+function byClaims(result: JwtResult, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  if (typeof result === "number") return denied(result);
+  const { orgId } = request.api;
+  if (result.ownKey) {
+    const names = nameCandidates(orgId, result.identity, senses.keys);
+    const found = session(senses, questions, orgId, names, verdicts.KEY_NOT_FOUND);
+    return found === undefined ? undefined : { ...found, until: result.until };
+  }
+  // Tyk's name of such a key, so that one stored for it (inactive, with its own end) is found.
+  const id = createHash("md5").update(result.identity).digest("hex");
+  const token = generateToken(orgId, id, senses.keys.algorithm);
+  const name = hashKey(token, senses.keys);
+  const stored = session(senses, questions, orgId, [name], 0);
+  if (stored === undefined || stored.verdict !== 0) return stored;
+  const own = stored.ref?.session === undefined ? {} : stored.ref.stored;
+  const ref = senses.sessions.derive(orgId, name, {
+    alias: result.identity,
+    ...own,
+    org_id: orgId,
+    apply_policies: [...result.policies],
+  });
+  return { verdict: 0, ref, until: result.until, others: [] };
+}
+
+/** The session of the first name that is stored. `unknown` is the verdict when none is; 0 lets it pass without. */
+function session(
+  senses: Senses,
+  questions: Questions,
+  orgId: string,
+  names: readonly string[],
+  unknown: number,
+): Outcome {
+  const known = senses.sessions.peek(orgId, names);
+  const question = `session ${orgId} ${names[0]}`;
+  const found = known ?? answerOf(questions.ask(question, () => senses.sessions.load(orgId, names)));
+  if (found === undefined) return undefined;
+  if (found instanceof Error) return denied(found.name === "Busy" ? verdicts.GATE_BUSY : verdicts.STORE_AWAY);
+  const ref = found as SessionRef;
+  if (ref.gone) {
+    // News came between the answer and now: whatever it says may be revoked.
+    questions.forget(question);
+    questions.ask(question, () => senses.sessions.load(orgId, names));
+    return undefined;
+  }
+  return { verdict: ref.session === undefined ? unknown : 0, ref, until: FOREVER, others: [] };
+}
+
+function answerOf(answer: Answer | undefined): unknown {
+  return answer === undefined ? undefined : (answer.error ?? answer.value);
+}
+
+function denied(verdict: number): Identity {
+  return { verdict, ref: null, until: FOREVER, others: [] };
+}
