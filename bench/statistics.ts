@@ -52,19 +52,19 @@ const rankSum = (a: readonly number[], b: readonly number[]): Ranked => {
   return { sum, ties };
 };
 
-/** How many ways to choose `count` of the first `of` ranks reach each U: the exact distribution without ties. */
+/** In how many ways `n` of the first `n + m` ranks reach each U: the exact distribution without ties. */
 const exactCounts = (n: number, m: number): number[] => {
-  let rows: number[][] = Array.from({ length: n + 1 }, (_, k) => (k === 0 ? [1] : []));
+  const most = ((n + m) * (n + m + 1)) / 2;
+  const ways = Array.from({ length: n + 1 }, () => new Float64Array(most + 1));
+  ways[0]![0] = 1;
   for (let rank = 1; rank <= n + m; rank++) {
-    const next = rows.map((row) => [...row]);
-    for (let k = 1; k <= n; k++)
-      rows[k - 1]!.forEach((ways, sum) => {
-        next[k]![sum + rank] = (next[k]![sum + rank] ?? 0) + ways;
-      });
-    rows = next;
+    // Larger choices first, so that no rank is chosen twice.
+    for (let chosen = Math.min(n, rank); chosen > 0; chosen--) {
+      for (let sum = rank; sum <= most; sum++) ways[chosen]![sum]! += ways[chosen - 1]![sum - rank]!;
+    }
   }
-  const offset = (n * (n + 1)) / 2;
-  return Array.from({ length: n * m + 1 }, (_, u) => rows[n]![u + offset] ?? 0);
+  const least = (n * (n + 1)) / 2;
+  return [...ways[n]!.subarray(least, least + n * m + 1)];
 };
 
 const EXACT_LIMIT = 20;

@@ -10,6 +10,7 @@ import { type Call, type CallEnds, ClientLink } from "./client.js";
 import { Ledger } from "./ledger.js";
 import type { LoadOrder } from "./order.js";
 
+/** How long calls under way may still take when the time is over. */
 const DRAIN_MS = 5000;
 const TICK_MS = 1;
 
@@ -27,7 +28,8 @@ const openSocket = (order: LoadOrder): Promise<Socket> =>
 
 export class LoadSession implements CallEnds {
   readonly #order: LoadOrder;
-  readonly #ledger: Ledger;
+  readonly #drainMs: number;
+  readonly #ledger = new Ledger();
   readonly #links: ClientLink[] = [];
   /** Intended starts that found every stream taken. */
   readonly #late: number[] = [];
@@ -38,9 +40,9 @@ export class LoadSession implements CallEnds {
   #opening = 0;
   #finished: () => void = () => {};
 
-  constructor(order: LoadOrder, ledger = new Ledger()) {
+  constructor(order: LoadOrder, drainMs = DRAIN_MS) {
     this.#order = order;
-    this.#ledger = ledger;
+    this.#drainMs = drainMs;
   }
 
   /** Runs the whole order and hands back what came of it. */
@@ -59,7 +61,7 @@ export class LoadSession implements CallEnds {
     const began = performance.now();
     this.#ledger.begin(began);
     const stop = setTimeout(() => this.#stop(), this.#order.seconds * 1000);
-    const drain = setTimeout(() => this.#giveUp(), this.#order.seconds * 1000 + DRAIN_MS);
+    const drain = setTimeout(() => this.#giveUp(), this.#order.seconds * 1000 + this.#drainMs);
     if (this.#order.rate > 0) this.#tick(began);
     else this.#fill();
     await done;
