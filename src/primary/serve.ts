@@ -18,6 +18,8 @@ export async function serve(options: GatewayOptions, exit: (code: number) => voi
   });
   process.on("SIGTERM", () => shutdown.signal("SIGTERM"));
   process.on("SIGINT", () => shutdown.signal("SIGINT"));
+  // Elsewhere it reloads; ending on it, as Node does by itself, would be the worst of answers.
+  process.on("SIGHUP", () => options.log.warn("SIGHUP: settings and definitions are read at start only"));
   try {
     await gateway.start();
   } catch (error) {

@@ -1,6 +1,7 @@
 // Processes around the data plane: ports that stay open, workers that come back, a primary that dies.
 
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { Caller, freePort, kill, Primary } from "./processes.js";
 
@@ -129,4 +130,40 @@ test("a configuration that workers refuse ends the start with that message and e
   assert.deepEqual(await primary.exited, { code: 1, signal: null });
   await primary.allGone();
   assert.equal(primary.lines("the stand-in refuses this configuration").length, 1);
+});
+
+test("the primary keeps no descriptor of connections it has handed over, whoever died meanwhile", async (t) => {
+  if (!existsSync("/proc/self/fd")) {
+    t.skip("descriptors can be counted on Linux only");
+    return;
+  }
+  const port = await freePort();
+  const primary = new Primary(t, { settings: {}, ports: [port], workers: 1 });
+  await primary.logged("gateway serves");
+  const sockets = () => readdirSync(`/proc/${primary.pid}/fd`).length;
+  // One connection first: whatever is opened once for all of them is open then.
+  await (await Caller.connect(t, port)).ask("who");
+  const before = sockets();
+  const callers = await Promise.all(Array.from({ length: 50 }, () => Caller.connect(t, port)));
+  await Promise.all(callers.map((caller) => caller.ask("who")));
+  await untilAtMost(before, sockets);
+  process.kill(primary.workers()[0]!, "SIGSTOP");
+  const late = await Promise.all(Array.from({ length: 50 }, () => Caller.connect(t, port)));
+  kill(primary.workers()[0]!);
+  await Promise.all(late.map((caller) => caller.ask("who")));
+  await untilAtMost(before, sockets);
+});
+
+/** The receipt of the last hand-over may still be on its way when its caller has its answer. */
+async function untilAtMost(most: number, count: () => number): Promise<void> {
+  while (count() > most) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("SIGHUP ends nothing", async (t) => {
+  const port = await freePort();
+  const primary = new Primary(t, { settings: {}, ports: [port], workers: 1 });
+  await primary.logged("gateway serves");
+  primary.child.kill("SIGHUP");
+  await primary.logged("SIGHUP");
+  assert.equal(await (await Caller.connect(t, port)).ask("still here"), "still here");
 });
