@@ -55,7 +55,8 @@ class Plane implements DataPlane {
   constructor(hooks: PlaneHooks) {
     this.hooks = hooks;
     this.clock.now = Math.trunc(performance.now());
-    this.relay = new Relay(hooks.log);
+    this.relay = new Relay(hooks.log, this.turn);
+    this.turn.endOfReads = () => this.relay.endOfReads();
     const questions = { healthFor: (path: string) => this.healthFor(path) };
     this.http1 = makeHttp1Server(questions, (request: IncomingMessage) => {
       return this.http1Ports.get(request.socket) === this.relay.rules.mainPort;
@@ -71,23 +72,24 @@ class Plane implements DataPlane {
     this.callerContext.options = callerOptions(settings);
     this.upstreamContext.limits = engineLimits(settings.engine.upstream);
     this.upstreamContext.options = upstreamOptions(settings);
-    this.relay.rules = {
-      version: config.generation,
-      routes,
-      mainPort: settings.listen_port,
-      healthPath: `/${settings.health_check_endpoint_name}`,
-      readyPath: `/${settings.readiness_check_endpoint_name}`,
-      generator: !settings.hide_generator_header,
-    };
     const used = new Set<TargetPool>();
-    this.relay.pools = routes.routes.map((route) =>
+    const pools = routes.routes.map((route) =>
       route.targets.map((target) => {
         const pool = this.upstreams.pool(target.host, target.port);
         used.add(pool);
         return pool;
       }),
     );
-    this.relay.turns = new Int32Array(routes.routes.length);
+    this.relay.rules = {
+      version: config.generation,
+      routes,
+      pools,
+      turns: new Int32Array(routes.routes.length),
+      mainPort: settings.listen_port,
+      healthPath: `/${settings.health_check_endpoint_name}`,
+      readyPath: `/${settings.readiness_check_endpoint_name}`,
+      generator: !settings.hide_generator_header,
+    };
     this.upstreams.keepOnly(used);
   }
 

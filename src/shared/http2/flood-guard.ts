@@ -6,11 +6,15 @@
 
 import type { EngineLimits } from "./limits.js";
 
-/** A stream older than this, in ms, is not reset "at once". */
-const YOUNG = 500;
+/** Up to this age, in ms, a reset came "at once"; and up to this one it came early. */
+const AT_ONCE = 50;
+const EARLY = 500;
+/** The price of a reset by age. A stream holds one of few slots while it lives, which bounds the rate of older ones. */
+const AT_ONCE_COST = 1;
+const EARLY_COST = 0.05;
+const LATE_COST = 0.01;
 /** Seconds in which a full budget is paid back by time alone. */
 const PAYBACK_SECONDS = 20;
-const OLD_RESET_COST = 0.1;
 const FINISHED_CALL_PAYS_CONTROL = 10;
 
 export class FloodGuard {
@@ -31,7 +35,7 @@ export class FloodGuard {
 
   /** A stream was reset by the peer, or by us because of the peer, `age` ms after it was opened. */
   reset(age: number, now: number): boolean {
-    this.resets += age >= YOUNG ? OLD_RESET_COST : 1;
+    this.resets += age <= AT_ONCE ? AT_ONCE_COST : age <= EARLY ? EARLY_COST : LATE_COST;
     return this.resets > this.limits.resetBudget && this.stillOver(now);
   }
 

@@ -47,7 +47,7 @@ export const DOWNSTREAM_LIMITS: EngineLimits = {
   maxWaitingOutput: 409_600,
   maxContinuations: 16,
   controlBudget: 5_000,
-  resetBudget: 1_000,
+  resetBudget: 200,
   tinyDataBudget: 5_000,
 };
 

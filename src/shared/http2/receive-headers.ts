@@ -135,8 +135,7 @@ function complete(
   selfDependent: boolean,
 ): number {
   const stream = c.streams.get(id);
-  const kind =
-    stream !== null && stream.headed ? BlockKind.TRAILERS : c.server ? BlockKind.REQUEST : BlockKind.RESPONSE;
+  const kind = stream?.headed === true ? BlockKind.TRAILERS : c.server ? BlockKind.REQUEST : BlockKind.RESPONSE;
   if (!decode(c, buf, start, end, kind)) return Fault.COMPRESSION;
   const ends = (flags & Flag.END_STREAM) !== 0;
   if (stream === null) {

@@ -18,6 +18,8 @@ export class Call {
   waitingAt: Endpoint | null = null;
   /** Which of the route's targets it was given to last. */
   target = 0;
+  /** It was given to a target: until the end of the turn it came in it is not. */
+  given = false;
   /** How often it moved on unseen. */
   moves = 0;
   /** The caller has sent everything. */

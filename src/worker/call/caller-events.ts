@@ -48,10 +48,10 @@ export class CallerEvents implements ConnectionEvents {
     const rules = this.relay.rules;
     if (memo !== null) {
       const known = memo.use as Plan | null;
-      if (known !== null && known.version === rules.version && known.connection === c) return known;
+      if (known !== null && known.rules === rules && known.connection === c) return known;
     }
     const caller = c.owner as Caller;
-    const plan = caller.plans.find(list, rules.version) ?? this.makePlan(c, caller, list);
+    const plan = caller.plans.find(list, rules) ?? this.makePlan(c, caller, list);
     if (memo !== null) memo.use = plan;
     return plan;
   }

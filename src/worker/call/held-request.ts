@@ -16,12 +16,15 @@ export class HeldRequests {
     this.perWorker = perWorker;
   }
 
-  /** Holds `[start, end)`. @returns false when a bound was passed; then nothing is held for the call any more */
+  /**
+   * Holds `[start, end)`. @returns false when a bound was passed: then nothing is held any more for a call that was
+   * sent, and what an unsent one has is still held
+   */
   hold(call: Call, block: ReadBlock, start: number, end: number): boolean {
     if (call.heldLost) return false;
     if (start === end) return true;
     if (call.heldBytes + end - start > this.perCall || this.pinned > this.perWorker) {
-      this.release(call);
+      if (call.up !== null) this.release(call);
       call.heldLost = true;
       return false;
     }

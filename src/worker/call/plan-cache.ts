@@ -3,17 +3,18 @@
 
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Plan } from "./plan.js";
+import type { Rules } from "./planner.js";
 
 const MAX_PLANS = 32;
 
 export class PlanCache {
   private readonly plans: Plan[] = [];
 
-  find(list: FieldList, version: number): Plan | null {
+  find(list: FieldList, rules: Rules): Plan | null {
     const plans = this.plans;
     for (let i = 0; i < plans.length; i++) {
       const plan = plans[i]!;
-      if (plan.version !== version || !plan.fits(list)) continue;
+      if (plan.rules !== rules || !plan.fits(list)) continue;
       if (i > 0) {
         plans.splice(i, 1);
         plans.unshift(plan);
@@ -24,7 +25,7 @@ export class PlanCache {
   }
 
   remember(plan: Plan): void {
-    if (this.plans.length > 0 && this.plans[0]!.version !== plan.version) this.plans.length = 0;
+    if (this.plans.length > 0 && this.plans[0]!.rules !== plan.rules) this.plans.length = 0;
     this.plans.unshift(plan);
     if (this.plans.length > MAX_PLANS) this.plans.pop();
   }

@@ -8,6 +8,7 @@ import type { Field, FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Route } from "../route/route.js";
 import type { Answer } from "./answers.js";
+import type { Rules } from "./planner.js";
 
 /** A header block for one upstream connection; valid while its encoder's table stays as it was. */
 interface EncodedOnce {
@@ -131,7 +132,7 @@ export class Plan {
   readonly fields: readonly (Field | null)[];
   readonly names: readonly FieldName[];
   /** The configuration it was made under. */
-  readonly version: number;
+  readonly rules: Rules;
   /** The connection it was made for. */
   readonly connection: Connection;
   readonly grpc: boolean;
@@ -149,7 +150,7 @@ export class Plan {
   constructor(init: {
     fields: readonly (Field | null)[];
     names: readonly FieldName[];
-    version: number;
+    rules: Rules;
     connection: Connection;
     grpc: boolean;
     head: boolean;
@@ -160,7 +161,7 @@ export class Plan {
   }) {
     this.fields = init.fields;
     this.names = init.names;
-    this.version = init.version;
+    this.rules = init.rules;
     this.connection = init.connection;
     this.grpc = init.grpc;
     this.head = init.head;

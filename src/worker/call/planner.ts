@@ -9,6 +9,7 @@ import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Target } from "../../shared/model/api-definition.js";
 import type { Route } from "../route/route.js";
 import type { RouteTable } from "../route/table.js";
+import type { TargetPool } from "../upstream/target-pool.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import { Outgoing, Plan } from "./plan.js";
 
@@ -16,6 +17,10 @@ import { Outgoing, Plan } from "./plan.js";
 export interface Rules {
   readonly version: number;
   readonly routes: RouteTable;
+  /** By route number, the pools of its targets in order. */
+  readonly pools: readonly (readonly TargetPool[])[];
+  /** By route number, the target whose turn it was last. */
+  readonly turns: Int32Array;
   readonly mainPort: number;
   readonly healthPath: string;
   readonly readyPath: string;
@@ -47,7 +52,7 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   return new Plan({
     fields: list.fields.slice(0, list.length).map((field, i) => (gaps[i] ? null : field)),
     names: list.fields.slice(0, list.length).map((field) => field.name),
-    version: rules.version,
+    rules,
     connection: c,
     grpc,
     head: method === "HEAD",

@@ -7,13 +7,13 @@ import type { ReadBlock } from "../../shared/base/read-block.js";
 import { openStream } from "../../shared/http2/open-stream.js";
 import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
 import { resetStream } from "../../shared/http2/send-control.js";
-import { giveCredit, sendData, sendEnd } from "../../shared/http2/send-data.js";
+import { giveCredit, sendData } from "../../shared/http2/send-data.js";
 import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
 import type { Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { HealthState } from "../../shared/messages.js";
+import type { Turn } from "../net/turn.js";
 import type { Link } from "../upstream/link.js";
-import type { TargetPool } from "../upstream/target-pool.js";
 import type { CallRunner } from "../upstream/upstreams.js";
 import { sendAnswer, sendStatusTrailers } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
@@ -39,24 +39,47 @@ export class Relay implements CallRunner {
   readonly log: Logger;
   rules!: Rules;
   health!: HealthState;
-  /** By route number, the pools of its targets in order. */
-  pools: readonly (readonly TargetPool[])[] = [];
-  /** By route number, whose turn it is. */
-  turns: Int32Array = new Int32Array(0);
   held: HeldRequests = new HeldRequests(65_536, 8_388_608);
   calls = 0;
   private lingering: Lingering[] = [];
+  private readonly starting: Call[] = [];
+  private readonly turn: Turn;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, turn: Turn) {
     this.log = log;
+    this.turn = turn;
   }
 
-  /** Gives a new call to the next of its route's targets. */
+  /**
+   * A new call: given to a target when the turn's reads are done. A caller that opens and resets streams in one breath
+   * (CVE-2023-44487) so costs its service nothing, and what came of the request meanwhile leaves together.
+   */
   start(call: Call): void {
     this.calls++;
+    this.starting.push(call);
+    this.turn.ask();
+  }
+
+  /** The reads of the turn are done: see Turn. */
+  endOfReads(): void {
+    const calls = this.starting;
+    for (let i = 0; i < calls.length; i++) {
+      const call = calls[i]!;
+      if (!call.finished && !call.given) this.give(call);
+    }
+    calls.length = 0;
+  }
+
+  /** Gives the call to the next of its route's targets. */
+  private give(call: Call): void {
+    call.given = true;
     const route = call.plan.route!.id;
-    const pools = this.pools[route]!;
-    if (pools.length > 1) call.target = this.turns[route] = (this.turns[route]! + 1) % pools.length;
+    const { pools: byRoute, turns } = call.plan.rules;
+    const pools = byRoute[route]!;
+    if (pools.length > 1) {
+      turns[route] = (turns[route]! + 1) % pools.length;
+      call.target = turns[route]!;
+    }
     pools[call.target]!.give(call);
   }
 
@@ -75,19 +98,27 @@ export class Relay implements CallRunner {
     if (!bare) this.sendHeld(call, up);
   }
 
-  /** Sends again, or at last, what was held of the request. */
+  /** Sends at last, or again, what was held of the request. */
   private sendHeld(call: Call, up: Stream): void {
-    if (call.heldBlock !== null) {
-      sendData(up, null, call.heldBlock, -1, call.heldStart, call.heldEnd, 0);
-      if (call.heldMore !== null)
-        for (const piece of call.heldMore) sendData(up, null, piece.block, -1, piece.start, piece.end, 0);
+    const end = call.requestEnded && call.requestTrailers === null ? Flag.END_STREAM : 0;
+    const first = call.heldBlock;
+    if (first !== null) {
+      const more = call.heldMore;
+      sendData(up, null, first, -1, call.heldStart, call.heldEnd, more === null ? end : 0);
+      if (more !== null) {
+        for (let i = 0; i < more.length; i++) {
+          const piece = more[i]!;
+          sendData(up, null, piece.block, -1, piece.start, piece.end, i === more.length - 1 ? end : 0);
+        }
+      }
     }
     if (call.uncredited > 0) {
-      giveCredit(call.down, call.uncredited, true);
+      // What still waits gives its credit when it leaves.
+      const waiting = up.queue === null ? 0 : up.queue.bytes;
+      giveCredit(call.down, call.uncredited - waiting, true);
       call.uncredited = 0;
-    }
+    } else if (up.queue !== null) call.down.credit -= up.queue.bytes;
     if (call.requestTrailers !== null) this.sendRequestTrailers(call, up);
-    else if (call.requestEnded) sendEnd(up);
   }
 
   sendRequestTrailers(call: Call, up: Stream): void {
@@ -106,7 +137,13 @@ export class Relay implements CallRunner {
     if (this.held.hold(call, block, start, end)) {
       call.uncredited += end - start;
       if (ends) call.requestEnded = true;
-    } else this.fail(call, ANSWERS.overloaded);
+      return;
+    }
+    if (!call.given) this.give(call);
+    if (call.finished) return;
+    if (call.up === null) return this.fail(call, ANSWERS.overloaded);
+    if (ends) call.requestEnded = true;
+    sendData(call.up, call.down, block, -1, start, end, ends ? Flag.END_STREAM : 0);
   }
 
   unreachable(call: Call, answer: Answer): void {
@@ -117,9 +154,8 @@ export class Relay implements CallRunner {
   move(call: Call): boolean {
     if (call.responded || call.heldLost || call.moves >= MAX_MOVES || call.finished) return false;
     call.moves++;
-    const pools = this.pools[call.plan.route!.id];
-    // A configuration that came meanwhile may no longer know the route.
-    if (pools === undefined || call.plan.version !== this.rules.version) return false;
+    // The rules it began with: a configuration that came meanwhile is for later calls.
+    const pools = call.plan.rules.pools[call.plan.route!.id]!;
     for (let i = 1; i <= pools.length; i++) {
       const target = (call.target + i) % pools.length;
       if (!pools[target]!.hopeful) continue;

@@ -11,6 +11,8 @@ export class Turn {
   readonly clock: Clock;
   private dirty: Flushable[] = [];
   private scheduled = false;
+  /** Work that waits for the turn's reads to be done; set once. */
+  endOfReads: () => void = () => {};
   private readonly run: () => void;
 
   constructor(clock: Clock) {
@@ -21,6 +23,11 @@ export class Turn {
   /** Flushes `wire` at the end of this turn. The caller makes sure that it is added once. */
   add(wire: Flushable): void {
     this.dirty.push(wire);
+    this.ask();
+  }
+
+  /** Asks for an end of the turn although nothing is to be flushed yet. */
+  ask(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(this.run);
@@ -28,6 +35,7 @@ export class Turn {
 
   private flushAll(): void {
     this.clock.now = Math.trunc(performance.now());
+    this.endOfReads();
     // Flushing may free windows and so make other connections dirty: they belong to this turn too.
     for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.flush();
     this.dirty.length = 0;
