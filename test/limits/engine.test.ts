@@ -341,6 +341,17 @@ describe("limits without the store", () => {
     assert.deepEqual(await Promise.all([rated, counted]), [ADMIT, UNAVAILABLE]);
   });
 
+  it("a worker that stood still itself does not take the store for lost", async () => {
+    const world = new World();
+    const [a] = (await running(world, ["a"])) as [LimitEngine];
+    const set = a.set([quota(10)]);
+    const waiting = call(set, world.now);
+    world.now += 5_000;
+    a.tick(world.now);
+    assert.equal(a.down, false);
+    assert.equal(await waiting, ADMIT);
+  });
+
   it("a worker that does not know the others admits nothing alone", async () => {
     const world = new World();
     world.mode = "refuse";

@@ -64,8 +64,8 @@ export const REPLY_SIZE = 8;
 
 /** At most this part of what is left is given beyond need, so that a lease shrinks to one unit as the rest runs out. */
 export const LEASE_PART = 16;
-/** A worker that holds units reports at least every 2 s; one that was silent for longer than this is lost. */
-export const SILENT_SECONDS = 5;
+/** A worker that holds units reports at least every 8 s; one that was silent for longer than this is lost. */
+export const SILENT_SECONDS = 10;
 /** More shares than this in one counter: the ones silent for longest are forgotten, what they used stays counted. */
 export const SHARES_MAX = 256;
 

@@ -6,8 +6,9 @@
 
 import type { Counters } from "../../../shared/counters/counters.js";
 import { Flights } from "./flights.js";
-import { ADMIT, DENY, type Lender, Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
+import { ADMIT, DENY, type Lender, type Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
 import { Members } from "./members.js";
+import { Registry } from "./registry.js";
 import { Counted, LimitSet, NO_THROTTLE, type Queue, type Throttle } from "./set.js";
 import { SlideFlights } from "./slides.js";
 import { detach, enqueue, type Waiting } from "./waiting.js";
@@ -40,13 +41,11 @@ export interface EngineOptions {
 const MAX_LIMITS = 131_072;
 const MAX_WAITING = 10_000;
 const WAIT_MS = 500;
-const EDGE_WAIT_MS = 1_000;
+const EDGE_WAIT_MS = 1_250;
 const BEAT_MS = 1_000;
+const TICK_LATE_MS = 100;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
-/** A tick looks at a quarter of the limits: each one every fifth of a second at 50 ms. */
-const REVIEW_PARTS = 4;
-const EVICTION_SAMPLE = 16;
 /** After the store came back a limit stays on its own share until the others have reported. */
 const RETURN_MS = 5_000;
 
@@ -57,20 +56,16 @@ export class LimitEngine implements Lender, Queue {
   readonly #flights: Flights;
   readonly #slides: SlideFlights;
   readonly #members: Members;
-  readonly #byKey = new Map<string, Limit>();
-  readonly #limits: Limit[] = [];
+  readonly #registry: Registry;
   readonly #waitMs: number;
   readonly #edgeWaitMs: number;
   /** Sent to and fro between limits for longer than this, a call is given up. */
   readonly #patience: number;
-  /** Limits made so far: each has a holder's name of its own. */
-  #lives = 0;
-  #hand = 0;
-  #reviewed = 0;
   readonly #edges = new Set<Limit>();
   #parked: Waiting[] = [];
   #waiting = 0;
   #beatAt = Number.NEGATIVE_INFINITY;
+  #tickedAt = Number.POSITIVE_INFINITY;
   #beating = 0;
   #epoch = 0;
   #retryMs = RETRY_FIRST_MS;
@@ -88,6 +83,15 @@ export class LimitEngine implements Lender, Queue {
       arrived: (limits, now) => this.#arrived(limits, now),
       failed: (limits, now) => this.#failed(limits, now),
     });
+    this.#registry = new Registry({
+      worker: options.worker,
+      max: options.maxLimits ?? MAX_LIMITS,
+      clock: options.clock,
+      lender: this,
+      retired: (limit) => {
+        if (!this.down) this.#flights.add(limit);
+      },
+    });
     this.#slides = new SlideFlights(options.counters, options.clock, {
       answered: (waiting, verdict, now) => this.#answered(waiting, verdict, now),
       failed: (now) => this.#lost(now),
@@ -100,7 +104,7 @@ export class LimitEngine implements Lender, Queue {
     const leases: Limit[] = [];
     const counted: Counted[] = [];
     for (const spec of specs) {
-      if (spec.count === "leased") leases.push(this.#limit(spec.key, spec.kind, spec));
+      if (spec.count === "leased") leases.push(this.#registry.get(spec));
       else counted.push(new Counted(spec.key, spec.kind, spec.limit, spec.perMs, spec.count === "fixed"));
     }
     return new LimitSet(leases, counted, throttle, this);
@@ -108,12 +112,12 @@ export class LimitEngine implements Lender, Queue {
 
   /** An operator changed or reset what stands behind these counters: ask again before refusing. */
   recheck(key: string): void {
-    const limit = this.#byKey.get(key);
+    const limit = this.#registry.find(key);
     if (limit !== undefined) limit.deniedUntil = 0;
   }
 
   get size(): number {
-    return this.#limits.length;
+    return this.#registry.size;
   }
 
   get waiting(): number {
@@ -128,9 +132,11 @@ export class LimitEngine implements Lender, Queue {
   /** Every 50 ms or so. */
   tick(now: number): void {
     if (this.#stopped) return;
-    const waitMs = this.#waitMs;
-    const late = this.#flights.expire(now - waitMs) || this.#slides.expire(now - waitMs);
-    if (late || (this.#beating > 0 && now - this.#beatAt > waitMs)) this.#lost(now);
+    // When this loop itself stood still, answers may lie in the socket unread: that is no fault of the store.
+    const before = now - this.#waitMs - Math.max(0, now - this.#tickedAt - TICK_LATE_MS);
+    this.#tickedAt = now;
+    const late = this.#flights.expire(before) || this.#slides.expire(before);
+    if (late || (this.#beating > 0 && this.#beatAt < before)) this.#lost(now);
     this.#beat(now);
     this.#review(now);
     this.#askAtEdges();
@@ -152,7 +158,7 @@ export class LimitEngine implements Lender, Queue {
     const clock = this.#options.clock;
     const timer = setTimeout(() => this.#lost(clock()), this.#waitMs);
     await this.#flights.drained();
-    for (const limit of this.#limits) {
+    for (const limit of this.#registry.all) {
       limit.evicted = true;
       if (limit.close(clock()) && !this.down) this.#flights.add(limit);
     }
@@ -176,6 +182,8 @@ export class LimitEngine implements Lender, Queue {
    * the sum stays within the limit unless others had taken more than their shares before.
    */
   insure(limit: Limit, now: number): number {
+    // Another limit of the same key may have the share: the set has to find it.
+    if (limit.evicted) return WAIT;
     if (limit.kind === QUOTA) return this.#insureQuota(limit, now);
     const share = this.#members.share(limit.limit, now);
     if (share < 0) return UNAVAILABLE;
@@ -203,7 +211,7 @@ export class LimitEngine implements Lender, Queue {
       return;
     }
     this.#waiting += 1;
-    this.#reviveSet(waiting.set);
+    this.#registry.revive(waiting.set);
     this.#advance(waiting, now);
   }
 
@@ -348,7 +356,7 @@ export class LimitEngine implements Lender, Queue {
   /** Every limit says what was used: the store may have forgotten it. */
   #found(now: number): void {
     this.down = false;
-    for (const limit of this.#limits) {
+    for (const limit of this.#registry.all) {
       if (limit.insuredUntil > now) limit.insuredUntil = Math.min(limit.insuredUntil, now + RETURN_MS);
       if (limit.unsure || (limit.mine > 0 && now < limit.until)) this.#flights.add(limit);
     }
@@ -374,66 +382,17 @@ export class LimitEngine implements Lender, Queue {
     );
   }
 
-  // The limits themselves: bounded, the ones that were not asked for longest go.
-
-  #limit(key: string, kind: number, spec: LimitSpec): Limit {
-    const known = this.#byKey.get(key);
-    if (known !== undefined) {
-      known.limit = spec.limit;
-      known.perMs = spec.perMs;
-      known.deniedUntil = 0;
-      return known;
-    }
-    if (this.#limits.length >= (this.#options.maxLimits ?? MAX_LIMITS)) this.#evict();
-    this.#lives += 1;
-    const limit = new Limit(key, `${this.#options.worker}.${this.#lives}`, kind, spec, this);
-    limit.lastUse = this.#options.clock();
-    limit.place = this.#limits.push(limit) - 1;
-    this.#byKey.set(key, limit);
-    return limit;
-  }
-
-  /** The longest unused of a sample; limits that are under way or waited for are passed over. */
-  #evict(): void {
-    let victim: Limit | undefined;
-    for (let i = 0, seen = 0; i < this.#limits.length && seen < EVICTION_SAMPLE; i++) {
-      this.#hand = (this.#hand + 1) % this.#limits.length;
-      const limit = this.#limits[this.#hand]!;
-      if (limit.inFlight || limit.queued || limit.waiting > 0) continue;
-      seen += 1;
-      if (victim === undefined || limit.lastUse < victim.lastUse) victim = limit;
-    }
-    if (victim === undefined) return;
-    const last = this.#limits.pop()!;
-    if (last !== victim) {
-      this.#limits[victim.place] = last;
-      last.place = victim.place;
-    }
-    this.#byKey.delete(victim.key);
-    victim.evicted = true;
-    if (victim.close(this.#options.clock()) && !this.down) this.#flights.add(victim);
-  }
-
-  #reviveSet(set: LimitSet): void {
-    for (const [index, lease] of set.leases.entries()) {
-      if (lease.evicted) set.leases[index] = this.#limit(lease.key, lease.kind, { ...lease, count: "leased" });
-    }
-  }
-
   #review(now: number): void {
     if (this.down) return;
-    const part = Math.ceil(this.#limits.length / REVIEW_PARTS);
-    for (let i = 0; i < part; i++) {
-      if (this.#reviewed >= this.#limits.length) this.#reviewed = 0;
-      const limit = this.#limits[this.#reviewed++]!;
+    this.#registry.review((limit) => {
       if (!limit.inFlight && !limit.queued && limit.review(now)) this.#flights.add(limit);
-    }
+    });
   }
 
   #flushWaiting(now: number): void {
     const all = this.#parked;
     this.#parked = [];
-    for (const limit of this.#limits) {
+    for (const limit of this.#registry.all) {
       for (let waiting = detach(limit); waiting !== undefined; waiting = waiting.next) all.push(waiting);
     }
     this.#edges.clear();

@@ -45,14 +45,20 @@ export const RATE = 0;
 export const QUOTA = 1;
 export const API_RATE = 2;
 
-/** Leases are sized for the demand of this long, as far as the rest allows it. */
-const HORIZON_MS = 2_000;
+/**
+ * Leases are sized for the demand of this long, as far as the rest allows it: ten thousand keys with a few calls a second
+ * each must not ask at every second call.
+ */
+const HORIZON_MS = 8_000;
+/** How often `review` comes. */
+const REVIEW_MS = 200;
 const WANT_MAX = 65_536;
 /** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
 const AHEAD_FROM = 8;
-const IDLE_MS = 600;
-/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 5). */
-const REPORT_MS = 2_000;
+/** With a review behind it: back within a second. */
+const IDLE_MS = 750;
+/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 10). */
+const REPORT_MS = 8_000;
 
 /** What a limit needs of its engine, at the edges of a lease. */
 export interface Lender {
@@ -226,7 +232,7 @@ export class Limit implements Ask {
   #surplus(recent: number, now: number): number {
     if (this.units === 0) return 0;
     if (recent === 0) return now - this.lastUse >= IDLE_MS ? this.units : 0;
-    const expected = recent * 10;
+    const expected = recent * (HORIZON_MS / REVIEW_MS);
     return this.units > 2 * expected + AHEAD_FROM ? this.units - expected : 0;
   }
 
