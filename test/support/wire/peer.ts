@@ -38,6 +38,11 @@ export interface Message {
 
 let opaque = 0;
 
+/** Payload of a DATA frame without its padding. */
+export function contentOf(it: Frame): Buffer {
+  return it.flags & Flag.PADDED ? it.payload.subarray(1, it.payload.length - it.payload[0]!) : it.payload;
+}
+
 export class WirePeer {
   readonly habits: Habits = { answers: true, credits: false, resizes: true };
   readonly encoder = new IndexingEncoder();
@@ -48,6 +53,7 @@ export class WirePeer {
   private readonly reader = new FrameReader();
   private readonly decoder = new Decoder();
   private open: Received | undefined;
+  private held: Frame[] | undefined;
   /** The peer's table size if our next block has to tell that we obey it. */
   private tableLimit = 4096;
 
@@ -80,12 +86,19 @@ export class WirePeer {
     return this;
   }
 
-  /** Sends pieces, each as a write of its own turn, so that the other side tends to read them apart. */
+  /**
+   * Sends pieces, each as a write of its own turn, so that the other side tends to read them apart. Answers by habit
+   * wait until the last piece: they would fall into the middle of a frame.
+   */
   async sendPieces(pieces: Uint8Array[]): Promise<void> {
+    const held: Frame[] = [];
+    this.held = held;
     for (const piece of pieces) {
       this.socket.write(piece);
       await new Promise((resolve) => setImmediate(resolve));
     }
+    this.held = undefined;
+    if (held.length > 0) this.send(...held);
   }
 
   /** A block in the manner of common clients: indexing literals and Huffman. */
@@ -168,7 +181,7 @@ export class WirePeer {
     for (let sections = 0; ; ) {
       const it = await this.expect(`more on stream ${stream}`, (frame) => frame.stream === stream && frame.type < 4);
       if (it.type === Type.RST_STREAM) out.reset = codeOf(it);
-      if (it.type === Type.DATA) out.body = Buffer.concat([out.body, it.payload]);
+      if (it.type === Type.DATA) out.body = Buffer.concat([out.body, contentOf(it)]);
       if (it.fields) {
         const interim = it.fields.some(({ name, value }) => name === ":status" && value.startsWith("1"));
         if (!interim) out[sections++ === 0 ? "fields" : "trailers"] = it.fields;
@@ -213,8 +226,13 @@ export class WirePeer {
     this.inbox.put(it);
     if (this.habits.answers) this.answer(it);
     if (this.habits.credits && it.type === Type.DATA && it.payload.length > 0) {
-      this.send(windowUpdate(0, it.payload.length), windowUpdate(it.stream, it.payload.length));
+      this.sendByHabit(windowUpdate(0, it.payload.length), windowUpdate(it.stream, it.payload.length));
     }
+  }
+
+  private sendByHabit(...frames: Frame[]): void {
+    if (this.held) this.held.push(...frames);
+    else this.send(...frames);
   }
 
   /** Blocks are decoded as they end, even if nobody looks, or the decoder would lose its table. */
@@ -237,8 +255,8 @@ export class WirePeer {
 
   private answer(it: Frame): void {
     if (it.flags & Flag.ACK) return;
-    if (it.type === Type.SETTINGS) this.send(settingsAck());
-    if (it.type === Type.PING) this.send(ping(it.payload, true));
+    if (it.type === Type.SETTINGS) this.sendByHabit(settingsAck());
+    if (it.type === Type.PING) this.sendByHabit(ping(it.payload, true));
   }
 
   private finish(how: Ending): void {

@@ -2,10 +2,22 @@
 // Must not know: who calls. Governed by: RFC 9113, 3.4 and 8.3. How often: tests only.
 
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { data, Flag, type Frame, headers, PREFACE, settings, Type } from "./frame.js";
+import { DEFAULT_FRAME_SIZE, data, Flag, type Frame, headers, PREFACE, settings, Type } from "./frame.js";
 import { block, type DecodedField, type Field } from "./hpack.js";
 import { Inbox, PATIENCE, type Received } from "./inbox.js";
 import { WirePeer } from "./peer.js";
+
+/** A body as DATA frames that every peer must take. */
+function pieces(stream: number, body: Buffer, end: boolean): Frame[] {
+  const out: Frame[] = [];
+  let at = 0;
+  do {
+    const next = Math.min(body.length, at + DEFAULT_FRAME_SIZE);
+    out.push(data(stream, body.subarray(at, next), { end: end && next === body.length }));
+    at = next;
+  } while (at < body.length);
+  return out;
+}
 
 export interface Reply {
   status?: string;
@@ -22,7 +34,7 @@ export class WireServerConnection extends WirePeer {
       end: it.body === undefined && !it.trailers,
     });
     const rest: Frame[] = [];
-    if (it.body !== undefined) rest.push(data(stream, it.body, { end: !it.trailers }));
+    if (it.body !== undefined) rest.push(...pieces(stream, Buffer.from(it.body), !it.trailers));
     if (it.trailers) rest.push(headers(stream, block(...it.trailers), { end: true }));
     return this.send(head, ...rest);
   }
