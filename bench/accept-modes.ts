@@ -63,7 +63,7 @@ async function primary(mode: string, workers: number, port: number): Promise<voi
   await serve({ config, leftOut: [], version: "", workers, workerFile: FILE, log: silent }, (code) =>
     process.exit(code),
   );
-  // Serving begins with the first worker; the figures are for all of them.
+  // serve() has told that it serves. Serving begins with the first worker; the figures are for all of them.
   while (Object.keys(cluster.workers ?? {}).length < workers) await new Promise((resolve) => setTimeout(resolve, 20));
   const pids = Object.values(cluster.workers ?? {}).map((worker) => worker?.process.pid ?? 0);
   process.send?.(pids);
@@ -80,6 +80,7 @@ interface Gateway {
 async function startGateway(mode: Mode, workers: number): Promise<Gateway> {
   const port = await freePort();
   const child = fork(FILE, ["primary", mode, String(workers), String(port)]);
+  await once(child, "message");
   const [pids] = (await once(child, "message")) as [number[]];
   const gateway = { child, port, pids: [child.pid ?? 0, ...pids] };
   await everyWorkerAnswers(gateway, workers);

@@ -2,16 +2,13 @@
 // Responsible for two processes and for leaving none behind. npm does not pass SIGTERM on: when the parent of this
 // process is gone, everything ends. In production `node dist/primary/main.js` is started directly.
 
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
-import { get } from "node:http";
 import { fileURLToPath } from "node:url";
 
 // The gateway's own time to drain is ten seconds in sluice.json; past this something is wrong.
 const LAST_RESORT_MS = 15_000;
 const PARENT_MS = 500;
-const ASK_MS = 100;
-const CONTROL = "http://127.0.0.1:8081/ready";
 
 /** The compiled file runs from a build folder; the repository is where package.json is. */
 function repository(): string {
@@ -20,53 +17,52 @@ function repository(): string {
   return fileURLToPath(folder);
 }
 
-const service = fork(fileURLToPath(new URL("service/main.js", import.meta.url)), { stdio: "inherit" });
-const gateway = spawn(process.execPath, ["dist/primary/main.js", "start", "--conf", "examples/sluice.json"], {
-  cwd: repository(),
-  stdio: ["ignore", "inherit", "inherit"],
-});
-
+// Groups of their own: Ctrl-C reaches this process only, which ends them in their order. The channel tells them when
+// this process is killed.
+const service = fork(fileURLToPath(new URL("service/main.js", import.meta.url)), { detached: true });
+let gateway: ChildProcess | undefined;
 let exitCode = 0;
 let ending = false;
 
 /** The gateway first: its running calls still need the service. */
 function end(code: number): void {
   if (ending) {
-    gateway.kill("SIGTERM");
+    gateway?.kill("SIGTERM");
     return;
   }
   ending = true;
   exitCode = code;
   setTimeout(() => {
-    gateway.kill("SIGKILL");
+    gateway?.kill("SIGKILL");
     service.kill("SIGKILL");
   }, LAST_RESORT_MS).unref();
-  if (alive(gateway)) gateway.kill("SIGTERM");
+  if (alive(gateway)) gateway?.kill("SIGTERM");
   else service.kill("SIGTERM");
 }
 
-function alive(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null;
+function alive(child: ChildProcess | undefined): boolean {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-function ended(name: string, other: ChildProcess, code: number | null): void {
+function ended(name: string, other: ChildProcess | undefined, code: number | null): void {
   if (!ending) {
     process.stderr.write(`start: the ${name} has ended, so everything does\n`);
     end(code === 0 || code === null ? 1 : code);
   }
-  if (alive(other)) other.kill("SIGTERM");
+  if (alive(other)) other?.kill("SIGTERM");
   else process.exit(exitCode);
 }
 
-gateway.on("exit", (code) => ended("gateway", service, code));
 service.on("exit", (code) => ended("example service", gateway, code));
 process.on("SIGTERM", () => end(0));
 process.on("SIGINT", () => end(0));
 process.on("SIGHUP", () => end(0));
 
 const parent = process.ppid;
-setInterval(() => {
-  if (process.ppid !== parent) end(0);
+const watch = setInterval(() => {
+  if (process.ppid === parent) return;
+  clearInterval(watch);
+  end(0);
 }, PARENT_MS).unref();
 
 function tell(): void {
@@ -81,14 +77,13 @@ try it in another terminal:  npm run demo
 `);
 }
 
-function askUntilReady(): void {
+/** Both tell over their channel when they serve. */
+service.once("message", () => {
   if (ending) return;
-  const again = () => setTimeout(askUntilReady, ASK_MS);
-  get(CONTROL, (answer) => {
-    answer.resume();
-    if (answer.statusCode === 200) tell();
-    else again();
-  }).on("error", again);
-}
-
-askUntilReady();
+  gateway = fork("dist/primary/main.js", ["start", "--conf", "examples/sluice.json"], {
+    cwd: repository(),
+    detached: true,
+  });
+  gateway.once("message", tell);
+  gateway.on("exit", (code) => ended("gateway", service, code));
+});

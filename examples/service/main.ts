@@ -5,6 +5,9 @@ import { Echo, type Text } from "./echo.js";
 
 const address = `127.0.0.1:${process.argv[2] ?? "50051"}`;
 
+// One clear line is ours to write.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 const server = new grpc.Server();
 server.addService(Echo.service, {
   say(call: grpc.ServerUnaryCall<Text, Text>, answer: grpc.sendUnaryData<Text>) {
@@ -27,10 +30,12 @@ server.addService(Echo.service, {
 
 server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
   if (error !== null) {
-    process.stderr.write(`example service: cannot listen on ${address}: ${error.message}\n`);
+    const why = error.message.includes("EADDRINUSE") ? "another process has this port" : error.message;
+    process.stderr.write(`example service: cannot listen on ${address}: ${why}\n`);
     process.exit(1);
   }
   process.stdout.write(`example service listens on ${address}\n`);
+  process.send?.("serves");
 });
 
 function end(): void {

@@ -18,14 +18,18 @@ export async function serve(options: GatewayOptions, exit: (code: number) => voi
   });
   process.on("SIGTERM", () => shutdown.signal("SIGTERM"));
   process.on("SIGINT", () => shutdown.signal("SIGINT"));
+  // Whoever started this process over a channel, as `npm start` does, may be killed and never send a signal.
+  process.on("disconnect", () => shutdown.signal("disconnect"));
   // Elsewhere it reloads; ending on it, as Node does by itself, would be the worst of answers.
   process.on("SIGHUP", () => options.log.warn("SIGHUP: settings and definitions are read at start only"));
   try {
     await gateway.start();
   } catch (error) {
-    options.log.fatal(error instanceof Error ? error.message : String(error));
+    // For the person who starts it, like the problems of settings: a sentence, not a line of JSON.
+    process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
     exit(1);
     return;
   }
   options.log.info({ workers: options.workers, accept: settings.accept }, "gateway serves");
+  process.send?.("serves");
 }

@@ -23,10 +23,11 @@ export class Primary {
   readonly #lines: LogLine[] = [];
   readonly #watchers = new Set<() => void>();
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly #gone = deferred();
   #ended = false;
 
   constructor(context: TestContext, options: StandInOptions) {
-    this.child = spawn(process.execPath, [PRIMARY, JSON.stringify(options)], { stdio: ["pipe", "pipe", "inherit"] });
+    this.child = spawn(process.execPath, [PRIMARY, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"] });
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.#read();
     context.after(() => this.#end());
@@ -62,23 +63,30 @@ export class Primary {
   }
 
   #read(): void {
-    let rest = "";
-    this.child.stdout!.on("data", (bytes: Buffer) => {
-      const parts = (rest + bytes.toString()).split("\n");
-      rest = parts.pop() ?? "";
-      for (const part of parts) if (part !== "") this.#lines.push(JSON.parse(part) as LogLine);
-      for (const look of [...this.#watchers]) look();
-    });
-    // Workers hold the same pipe: its end means that the last of the processes is gone.
-    this.child.stdout!.on("end", () => {
-      this.#ended = true;
-      for (const look of [...this.#watchers]) look();
-    });
+    const { stdout, stderr } = this.child;
+    // Workers hold the same pipes: their end means that the last of the processes is gone.
+    let open = 2;
+    for (const output of [stdout!, stderr!]) {
+      let rest = "";
+      output.on("data", (bytes: Buffer) => {
+        const parts = (rest + bytes.toString()).split("\n");
+        rest = parts.pop() ?? "";
+        for (const part of parts) if (part !== "") this.#lines.push(readLine(part));
+        for (const look of [...this.#watchers]) look();
+      });
+      output.on("end", () => {
+        open -= 1;
+        if (open > 0) return;
+        this.#ended = true;
+        this.#gone.resolve();
+        for (const look of [...this.#watchers]) look();
+      });
+    }
   }
 
   /** Resolves when the primary and every worker are gone. */
   async allGone(): Promise<void> {
-    if (!this.#ended) await once(this.child.stdout!, "end");
+    await this.#gone.promise;
     await this.exited;
   }
 
@@ -88,6 +96,19 @@ export class Primary {
     for (const pid of this.workers()) if (!this.#ended) kill(pid);
     await this.allGone();
   }
+}
+
+/** A line of the log, or of what was written for people. */
+function readLine(text: string): LogLine {
+  return text.startsWith("{") ? (JSON.parse(text) as LogLine) : { msg: text };
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 export function kill(pid: number): void {

@@ -109,7 +109,7 @@ test("a busy port is one line with address, port and setting, and exit code 1", 
     await second.allGone();
     assert.equal(
       second.lines("cannot listen")[0]!.msg,
-      `cannot listen on 127.0.0.1:${port} (listen_port): another process has this port`,
+      `sluice: cannot listen on 127.0.0.1:${port} (listen_port): another process has this port`,
     );
   }
   const third = new Primary(t, {
