@@ -8,11 +8,13 @@ import { bench, do_not_optimize, run, summary } from "mitata";
 import type { Beat, Counters } from "../../src/shared/counters/counters.js";
 import { type Ask, type Counter, exchange } from "../../src/shared/counters/exchange.js";
 import { LimitEngine, type LimitSpec } from "../../src/worker/admit/limits/engine.js";
-import { QUOTA, RATE } from "../../src/worker/admit/limits/limit.js";
+import { QUOTA, RATE, WAIT } from "../../src/worker/admit/limits/limit.js";
 import type { LimitSet } from "../../src/worker/admit/limits/set.js";
 
 const KEYS = 10_000;
 const PLENTY = 1_000_000_000_000;
+/** As large as a small integer may be. */
+const HELD = 2_000_000_000;
 
 /** Counters in this process: what is measured is the worker's side. */
 class Nearby implements Counters {
@@ -52,7 +54,7 @@ function specs(key: string): LimitSpec[] {
 
 /** Fills a lease as no demand ever would, so that no measured call reaches its edge. */
 function fill(set: LimitSet): LimitSet {
-  for (const lease of set.leases) Object.assign(lease, { units: PLENTY, until: Number.POSITIVE_INFINITY, ahead: -1 });
+  for (const lease of set.leases) Object.assign(lease, { units: HELD, until: Number.POSITIVE_INFINITY, ahead: -1 });
   return set;
 }
 
@@ -68,6 +70,27 @@ summary(() => {
   bench("take: rate and quota, 10,000 keys in turn", () => {
     turn = turn + 1 === KEYS ? 0 : turn + 1;
     do_not_optimize(many[turn]!.take(now));
+  });
+});
+const short = Array.from({ length: KEYS }, (_, i) =>
+  engine.set([{ key: `short-${i}`, kind: RATE, limit: 1_000_000, perMs: 20, count: "leased" }]),
+);
+let next = 0;
+bench("128 calls that wait for a new window, together", () => {
+  return new Promise<void>((resolve) => {
+    let open = 1;
+    const decided = (): void => {
+      open -= 1;
+      if (open === 0) resolve();
+    };
+    const at = clock();
+    for (let i = 0; i < 128; i++) {
+      next = next + 1 === KEYS ? 0 : next + 1;
+      open += 1;
+      if (short[next]!.take(at) === WAIT) short[next]!.wait({ decided }, at);
+      else decided();
+    }
+    decided();
   });
 });
 bench("tick: 20,000 limits in memory", () => engine.tick(clock()));

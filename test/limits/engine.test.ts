@@ -341,6 +341,23 @@ describe("limits without the store", () => {
     assert.deepEqual(await Promise.all([rated, counted]), [ADMIT, UNAVAILABLE]);
   });
 
+  it("who comes back first takes no more than its share while others are still alone", async () => {
+    const world = new World();
+    const [a, b] = (await running(world, ["a", "b"])) as [LimitEngine, LimitEngine];
+    const [atA, atB] = [a.set([rate(100)]), b.set([rate(100)])];
+    for (const set of [atA, atB]) await calls(set, world, 5);
+    world.mode = "refuse";
+    await pass(world, 3_000, a, b);
+    world.mode = "answer";
+    // Only one of them tries; the other has not noticed yet.
+    await pass(world, 1_500, a);
+    assert.deepEqual([a.down, b.down], [false, true]);
+    assert.ok((await calls(atA, world, 200)) + (await calls(atB, world, 200)) <= 100);
+    await pass(world, 4_000, a, b);
+    world.now += 1_000 - ((world.now + STORE_OFFSET_MS) % 1_000);
+    assert.equal(await calls(atA, world, 200), 100);
+  });
+
   it("a worker that stood still itself does not take the store for lost", async () => {
     const world = new World();
     const [a] = (await running(world, ["a"])) as [LimitEngine];

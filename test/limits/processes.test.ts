@@ -144,6 +144,25 @@ describe("workers whose redis is in trouble", { skip: redisMissing() }, () => {
     assert.equal(admitted, QUOTA_MAX);
   });
 
+  it("killed and restarted: no window holds more than its rate, and none of them nothing", async () => {
+    await crowd.add(3, { home: { redis: server.port }, specs: [rate], each5ms: 4, waitMs: 300 });
+    crowd.tell();
+    await seconds(5);
+    // Late in a window, when its units are used up: what is left then does not depend on the moment.
+    await new Promise((resolve) => setTimeout(resolve, 1_700 - (Date.now() % 1_000)));
+    await server.kill();
+    await seconds(3);
+    await server.again();
+    await seconds(5);
+    crowd.tell();
+    await crowd.reports();
+    const windows = byWindow(crowd.stamps());
+    const ends = [...windows.keys()];
+    assert.ok(Math.max(...windows.values()) <= 500, `${[...windows.values()]}`);
+    for (let end = ends[0]!; end < ends.at(-1)!; end += 1_000)
+      assert.ok((windows.get(end) ?? 0) > 0, `${[...windows]}`);
+  });
+
   it("frozen for good: no call hangs", async () => {
     await crowd.add(2, { home: { redis: server.port }, specs: [quota], calls: 4_000, waitMs: 300 });
     crowd.tell();

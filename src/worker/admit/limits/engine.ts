@@ -70,6 +70,8 @@ export class LimitEngine implements Lender, Queue {
   #epoch = 0;
   #retryMs = RETRY_FIRST_MS;
   #downSince = 0;
+  /** Has this worker gone on alone and come back? Then others may still be alone. */
+  #returning = false;
   #stopped = false;
 
   constructor(options: EngineOptions) {
@@ -215,6 +217,12 @@ export class LimitEngine implements Lender, Queue {
     this.#advance(waiting, now);
   }
 
+  cap(limit: Limit, now: number): number {
+    if (limit.kind === QUOTA || this.#members.complete) return Number.POSITIVE_INFINITY;
+    const share = this.#returning ? this.#members.share(limit.limit, now) : -1;
+    return share < 0 ? Number.POSITIVE_INFINITY : share;
+  }
+
   #insureQuota(limit: Limit, now: number): number {
     if (this.#options.quotaUncounted !== true) return UNAVAILABLE;
     // Counted here, so that the counter is raised when the store is back.
@@ -339,7 +347,9 @@ export class LimitEngine implements Lender, Queue {
   #lost(now: number): void {
     if (!this.down) {
       this.down = true;
+      this.#returning = true;
       this.#downSince = now;
+      this.#members.lost();
       this.#retryMs = RETRY_FIRST_MS;
     }
     this.#beating = 0;

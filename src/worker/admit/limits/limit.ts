@@ -66,6 +66,8 @@ export interface Lender {
   renew(limit: Limit): void;
   /** The store is away: the verdict by what this worker may admit on its own. */
   insure(limit: Limit, now: number): number;
+  /** What this worker may take out of one window at most: no bound but after an outage. */
+  cap(limit: Limit, now: number): number;
   readonly down: boolean;
 }
 
@@ -159,19 +161,24 @@ export class Limit implements Ask {
     this.lastUse = now;
     if (now < this.deniedUntil || now < this.insuredUntil) return DENY;
     if (this.#lender.down) return this.#lender.insure(this, now);
-    return WAIT;
+    return this.#room(now) > 0 ? WAIT : DENY;
   }
 
   /** Fills in the report that is sent now. */
   prepare(now: number): void {
     this.#dropEnded(now);
-    this.need = this.pledged;
-    this.want = this.pledged > 0 || this.wanting ? this.#size(now) : 0;
+    const room = Math.max(0, this.#room(now));
+    this.need = Math.min(room, this.pledged);
+    this.want = this.pledged > 0 || this.wanting ? Math.min(room, this.#size(now)) : 0;
     this.held = this.evicted ? LEAVING : this.units;
     this.pledged = 0;
     this.wanting = false;
     this.#askedAt = now;
     this.#usedAtAsk = this.used;
+  }
+
+  #room(now: number): number {
+    return this.#lender.cap(this, now) - (now < this.until ? this.mine : 0);
   }
 
   /** What the demand since the last report would use up in a horizon, but no more than double of what was lent before. */

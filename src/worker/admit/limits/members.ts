@@ -17,6 +17,8 @@ export class Members {
   #agreed = false;
   #joinedAt = Number.POSITIVE_INFINITY;
   #fewerSince = Number.POSITIVE_INFINITY;
+  /** Beats in a row that named everybody. */
+  #complete = 0;
 
   constructor(worker: string) {
     this.#worker = worker;
@@ -26,12 +28,25 @@ export class Members {
     return this.#count;
   }
 
+  /**
+   * After an outage: are all workers back that were there before it, and have they had time to report what they used?
+   * Until then some may still go on alone, and this worker must not take more than its share.
+   */
+  get complete(): boolean {
+    return this.#complete >= 2;
+  }
+
+  lost(): void {
+    this.#complete = 0;
+  }
+
   /** More workers count at once, fewer only when they stay fewer: after an outage all of them come back one by one. */
   heard(names: readonly string[], now: number): void {
     if (this.#joinedAt === Number.POSITIVE_INFINITY) this.#joinedAt = now;
     if (names.length >= this.#count) this.#fewerSince = Number.POSITIVE_INFINITY;
     else if (this.#fewerSince === Number.POSITIVE_INFINITY) this.#fewerSince = now;
     this.#agreed = names.length >= this.#count || now - this.#fewerSince >= BEAT_LOST_MS;
+    this.#complete = this.#agreed ? this.#complete + 1 : 0;
     if (!this.#agreed) return;
     this.#count = names.length;
     this.#rank = [...names].sort().indexOf(this.#worker);
