@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { generate } from "selfsigned";
 import { encodeNotification } from "../../src/shared/store/notification.js";
 import { RedisStore } from "../../src/shared/store/redis.js";
 import { addresses, backoff } from "../../src/shared/store/redis-client.js";
 import { EVERYTHING_CHANGED } from "../../src/shared/store/store.js";
 import { heard } from "./both-stores.js";
-import { redisMissing, startRedis } from "./redis-server.js";
+import { freePort, redisMissing, startRedis } from "./redis-server.js";
 
 const rules = { nodeSecret: "", allowUnsigned: false };
 
@@ -100,6 +102,54 @@ describe("the redis store", { skip: redisMissing() }, () => {
     const found: string[] = [];
     for await (const page of store.list("x")) found.push(...page);
     assert.deepEqual(found.sort(), ["x1", "x2"]);
+  });
+
+  test("speaks TLS with a client certificate, and not without trusting the server", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "sluice-redis-tls-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const pems = await generate([{ name: "commonName", value: "localhost" }], {
+      keySize: 2048,
+      extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }],
+    });
+    const [cert_file, key_file] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    writeFileSync(cert_file, pems.cert);
+    writeFileSync(key_file, pems.private);
+    const port = await freePort();
+    const files = ["--tls-cert-file", cert_file, "--tls-key-file", key_file, "--tls-ca-cert-file", cert_file];
+    const server = await startRedis(["--tls-port", String(port), ...files]);
+    t.after(() => server.stop());
+    const open = async (more: object): Promise<boolean> => {
+      const store = new RedisStore({ host: "127.0.0.1", port, use_ssl: true, ...more, ...rules });
+      t.after(() => store.close());
+      await store.open();
+      return store.health().ok;
+    };
+    assert.equal(await open({ ca_file: cert_file, cert_file, key_file, tls_min_version: "1.3" }), true);
+    assert.equal(await open({ cert_file, key_file }), false);
+    assert.equal(await open({ cert_file, key_file, ssl_insecure_skip_verify: true }), true);
+    assert.equal(await open({ ca_file: cert_file }), false);
+  });
+
+  test("finds the master by sentinels", async (t) => {
+    const server = await startRedis();
+    t.after(() => server.stop());
+    const folder = mkdtempSync(join(tmpdir(), "sluice-sentinel-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const port = await freePort();
+    const file = join(folder, "sentinel.conf");
+    writeFileSync(
+      file,
+      `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${server.port} 1\n`,
+    );
+    const sentinel = spawn("redis-server", [file, "--sentinel"], { stdio: ["ignore", "pipe", "ignore"] });
+    t.after(() => sentinel.kill("SIGKILL"));
+    await new Promise<void>((resolve) => {
+      sentinel.stdout.on("data", (chunk: Buffer) => chunk.includes("+monitor") && resolve());
+    });
+    const store = new RedisStore({ addrs: [`127.0.0.1:${port}`], master_name: "main", ...rules });
+    t.after(() => store.close());
+    await store.open();
+    assert.equal(await store.put("by-sentinel", new Uint8Array([1])), true);
   });
 
   test("drops a notification whose signature is not ours", async (t) => {
