@@ -203,7 +203,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const gateway = new Gateway(child, port, controlPort, directory);
+  // A test may have named the ports itself: those of a gateway that was killed.
+  const gateway = new Gateway(child, Number(settings["listen_port"]), Number(settings["control_api_port"]), directory);
   try {
     await gateway.untilReady();
   } catch (error) {
