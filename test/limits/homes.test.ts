@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { open, type RootDatabase } from "lmdb";
 import type { Counters } from "../../src/shared/counters/counters.js";
 import { openCounters } from "../../src/shared/counters/open.js";
@@ -86,6 +86,25 @@ describe("limits on lmdb", () => {
     rmSync(folder, { recursive: true, force: true });
   });
   suite((worker) => openCounters({ home: "embedded", durable, volatile, prefix: "p-" }, worker));
+});
+
+describe("limits on a redis cluster", { skip: redisMissing() }, () => {
+  let server: RedisServer;
+  let redis: Cluster;
+  before(async () => {
+    server = await startRedis(["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
+    const node = new Redis(server.port, "127.0.0.1");
+    await node.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+    while (!(await node.cluster("INFO")).includes("cluster_state:ok"))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    node.disconnect();
+    redis = new Cluster([{ host: "127.0.0.1", port: server.port }]);
+  });
+  after(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  suite((worker) => openCounters({ home: "redis", redis, prefix: "p-" }, worker));
 });
 
 describe("limits on redis", { skip: redisMissing() }, () => {
