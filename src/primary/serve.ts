@@ -20,6 +20,8 @@ export async function serve(options: GatewayOptions, exit: (code: number) => voi
   process.on("SIGINT", () => shutdown.signal("SIGINT"));
   // Whoever started this process over a channel, as `npm start` does, may be killed and never send a signal.
   process.on("disconnect", () => shutdown.signal("disconnect"));
+  // Undefined without a channel; false when it was cut while this program was still being read.
+  if (process.connected === false) shutdown.signal("disconnect");
   // Elsewhere it reloads; ending on it, as Node does by itself, would be the worst of answers.
   process.on("SIGHUP", () => options.log.warn("SIGHUP: settings and definitions are read at start only"));
   try {

@@ -110,7 +110,9 @@ export class WorkerProcess {
 
   drain(timeoutMs: number): void {
     this.#draining = true;
-    this.#send({ type: "drain", timeoutMs });
+    // Before it serves it has nothing to finish, and before its first word it would not hear this.
+    if (!this.#ready) this.kill();
+    else this.#send({ type: "drain", timeoutMs });
   }
 
   kill(): void {

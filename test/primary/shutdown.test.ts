@@ -76,6 +76,15 @@ test("a call that outlives the timeout is cut and the exit code is 0", async (t)
   await primary.allGone();
 });
 
+test("a signal during the start ends it, although workers do not listen to the primary yet", async (t) => {
+  const settings = { graceful_shutdown_timeout_duration: 3_600 };
+  const primary = new Primary(t, { settings, ports: [await freePort()], workers: 2 });
+  await primary.logged("listening on");
+  primary.child.kill("SIGTERM");
+  assert.deepEqual(await primary.exited, { code: 0, signal: null });
+  await primary.allGone();
+});
+
 test("a worker pays no heed to signals of its own", async (t) => {
   const port = await freePort();
   const primary = new Primary(t, { settings: {}, ports: [port], workers: 1 });
