@@ -3,6 +3,7 @@
 // How often: once a test file.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
@@ -175,7 +176,10 @@ export class Gateway {
     if (!gone) throw new Error(`the gateway left processes behind after SIGTERM:\n${this.logs}`);
   }
 
-  private readonly kill = (): void => void this.child.kill("SIGKILL");
+  private readonly kill = (): void => {
+    this.child.kill("SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  };
 }
 
 /** Starts a gateway on free ports of 127.0.0.1 and waits until it is ready. */
