@@ -61,6 +61,7 @@ export const orderOf = (drive: Drive): LoadOrder => {
     messages: scenario.messages,
     varying: scenario.varying,
     rate: drive.rate,
+    tolerant: scenario.rateShare === "most",
     beside: scenario.beside,
     idle: 0,
     reconnect: scenario.reconnect,

@@ -4,6 +4,7 @@
  */
 
 import { compareWithBase } from "./base.js";
+import { calibrate } from "./calibrate.js";
 import { endWithParent, onPath, stopAllChildren, usableCores } from "./children.js";
 import { type Options, readOptions, USAGE, UsageError } from "./options.js";
 import { isInstalled, PEERS } from "./peers/all.js";
@@ -21,6 +22,9 @@ import { failureLines, latencyTable, markdownTable, rateTable } from "./table.js
 const say = (text: string): void => {
   process.stderr.write(`${text}\n`);
 };
+
+/** One shape with full batches, one with none, one of bulk: between them lies the rest. */
+const CALIBRATED = new Set(["unary-10x100", "unary-100x1", "reply-1mb"]);
 
 const chooseScenarios = (options: Options): Scenario[] => {
   const chosen = SCENARIOS.filter((scenario) =>
@@ -77,6 +81,8 @@ const runStages = async (
     for (const scenario of group) {
       const special = await runSpecial(stage, scenario, plan);
       results.push(special ?? (await runRounds(stage, scenario, await openLoopRate(stage, scenario, plan), plan)));
+      if (!options.quick && CALIBRATED.has(scenario.name))
+        for (const text of await calibrate(stage, scenario, plan)) say(`\r${text}`);
       if (options.profile) await profileScenario(scenario, say);
     }
     await stage.stop();

@@ -20,8 +20,8 @@ export interface Scenario {
   readonly messages: number;
   /** A `grpc-timeout` and a `traceparent` of its own on every call. */
   readonly varying: boolean;
-  /** Open loop: the share of what the dearest peer can carry; 0 = closed loop. */
-  readonly rateShare: number;
+  /** Open loop: the share of what the dearest proxy can carry, or `most` = all that the load side can drive; 0 = closed loop. */
+  readonly rateShare: number | "most";
   /** Bulk streams running beside the measured small calls. */
   readonly beside: number;
   /** Connections that only stay open, for memory. */
@@ -32,6 +32,8 @@ export interface Scenario {
   /** Gateway workers; the scenario is left out on machines with fewer cores to spare. */
   readonly workers: number;
   readonly definitions: number;
+  /** HTTP/1.1 requests to this path of the control port instead of calls; empty = calls. */
+  readonly control: string;
   /** Only Sluice takes part: the question is about itself. */
   readonly alone: boolean;
 }
@@ -57,6 +59,7 @@ const unary: Scenario = {
   tls: "none",
   workers: 1,
   definitions: 1,
+  control: "",
   alone: false,
 };
 const own: Scenario = { ...unary, client: "own", service: "echo" };
@@ -183,6 +186,13 @@ export const SCENARIOS: readonly Scenario[] = [
     rateShare: 0.9,
     question: "How long do calls take at 90 % of what the dearest proxy can carry?",
   },
+  {
+    ...own,
+    name: "open-most",
+    streams: 100,
+    rateShare: "most",
+    question: "How long do calls take at the highest rate that the load side can drive?",
+  },
   { ...unary, name: "tls-10x100", tls: "front", question: "What does a call cost with TLS in front?" },
   {
     ...unary,
@@ -212,6 +222,14 @@ export const SCENARIOS: readonly Scenario[] = [
     idle: 10_000,
     unit: "connection",
     question: "How much memory does an idle connection hold?",
+  },
+  {
+    ...own,
+    name: "hello",
+    streams: 1,
+    control: "/hello",
+    alone: true,
+    question: "What does a health check on the control port cost (HTTP/1.1, autocannon)?",
   },
   {
     ...unary,

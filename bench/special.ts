@@ -1,11 +1,12 @@
 /**
- * Scenarios whose figure is not CPU per call: the memory that idle connections hold. Must not know tables. Runs once per such
- * scenario. Proxies take turns; each is measured once, because what it has given out once it does not ask for again.
+ * Scenarios that are not calls: the memory that idle connections hold, and the control port. Must not know tables. Runs once per such
+ * scenario. Memory is measured once per process, because what it has given out once it does not ask for again.
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { pause } from "./children.js";
-import { PREFACE, settingsFrame } from "./load/frames.js";
+import { takeControlSample } from "./control.js";
+import { ACK, PREFACE, SETTINGS, settingsFrame } from "./load/frames.js";
 import { makeFigure, type RoundsPlan, type Sample, type ScenarioResult } from "./rounds.js";
 import type { Scenario } from "./scenarios.js";
 import type { Contender, Stage } from "./stage.js";
@@ -13,6 +14,8 @@ import type { Contender, Stage } from "./stage.js";
 const AT_ONCE = 50;
 const SETTLE_MS = 1500;
 const HELLO = Buffer.concat([Buffer.from(PREFACE, "latin1"), settingsFrame([])]);
+/** Proxies close connections whose caller does not acknowledge their settings. */
+const SETTINGS_ACK = Buffer.from([0, 0, 0, SETTINGS, ACK, 0, 0, 0, 0]);
 
 /** Resolves when the proxy has answered with its settings: only then does it hold all it needs for the connection. */
 const openIdle = (port: number, tls: boolean): Promise<Socket> =>
@@ -24,6 +27,7 @@ const openIdle = (port: number, tls: boolean): Promise<Socket> =>
     socket.once("data", () => {
       socket.off("error", reject);
       socket.on("error", () => {});
+      socket.write(SETTINGS_ACK);
       resolve(socket);
     });
     socket.once("close", () => reject(new Error("connection closed by the proxy")));
@@ -36,7 +40,7 @@ const openAll = async (count: number, port: number, tls: boolean, sockets: Socke
   }
 };
 
-const measure = async (contender: Contender, scenario: Scenario): Promise<Sample | string> => {
+const takeMemorySample = async (contender: Contender, scenario: Scenario): Promise<Sample | string> => {
   const sockets: Socket[] = [];
   const tls = scenario.tls !== "none";
   try {
@@ -59,37 +63,63 @@ const measure = async (contender: Contender, scenario: Scenario): Promise<Sample
   }
 };
 
+interface Special {
+  readonly measure: "cpu" | "memory";
+  readonly client: string;
+  readonly contenders: readonly Contender[];
+  readonly sample: (contender: Contender) => Promise<Sample | string>;
+  readonly rounds: number;
+}
+
+const specialOf = (stage: Stage, scenario: Scenario, plan: RoundsPlan): Special | null => {
+  if (scenario.control !== "") {
+    const sample = (contender: Contender): Promise<Sample | string> =>
+      takeControlSample(contender, scenario, plan.seconds);
+    return { measure: "cpu", client: "autocannon", contenders: stage.contenders, sample, rounds: plan.rounds };
+  }
+  if (scenario.idle === 0) return null;
+  // A forwarder holds a second socket to the service for each: another question.
+  const contenders = stage.contenders.filter((contender) => contender.peer.role !== "floor");
+  return {
+    measure: "memory",
+    client: "own",
+    contenders,
+    sample: (contender) => takeMemorySample(contender, scenario),
+    rounds: 1,
+  };
+};
+
 /** null = an ordinary scenario, for the rounds. */
 export const runSpecial = async (
   stage: Stage,
   scenario: Scenario,
   plan: RoundsPlan,
 ): Promise<ScenarioResult | null> => {
-  if (scenario.idle === 0) return null;
-  const found = new Map<Contender, Sample | string>();
-  for (const contender of stage.contenders) {
-    plan.progress(`${scenario.name}: ${contender.peer.title}`);
-    found.set(contender, await measure(contender, scenario));
+  const special = specialOf(stage, scenario, plan);
+  if (special === null) return null;
+  const samples = new Map<Contender, Sample[]>(special.contenders.map((contender) => [contender, []]));
+  const failed = new Map<Contender, string>();
+  for (let round = 0; round < special.rounds; round++) {
+    for (const contender of special.contenders) {
+      plan.progress(`${scenario.name}: round ${round + 1}/${special.rounds} ${contender.peer.title}`);
+      const sample = await special.sample(contender);
+      if (typeof sample === "string") failed.set(contender, sample);
+      else samples.get(contender)!.push(sample);
+    }
   }
-  const good = (contender: Contender | undefined): Sample[] => {
-    const sample = contender === undefined ? undefined : found.get(contender);
-    return sample === undefined || typeof sample === "string" ? [] : [sample];
-  };
-  const ours = good(stage.contenders.find((contender) => contender.peer.name === "sluice"));
+  const sluice = special.contenders.find((contender) => contender.peer.name === "sluice");
+  const ours = sluice === undefined || failed.has(sluice) ? [] : samples.get(sluice)!;
   return {
     scenario: scenario.name,
     question: scenario.question,
     unit: scenario.unit,
-    measure: "memory",
-    client: "own",
+    measure: special.measure,
+    client: special.client,
     service: stage.serviceName,
     rate: 0,
     figures: [
       ...[...stage.broken].map(([peer, reason]) => makeFigure({ peer }, [], reason, [])),
-      ...stage.contenders.map((contender) => {
-        const sample = found.get(contender);
-        return makeFigure(contender, good(contender), typeof sample === "string" ? sample : null, ours);
-      }),
+      ...special.contenders.map((one) => makeFigure(one, samples.get(one)!, failed.get(one) ?? null, ours)),
     ],
   };
 };

@@ -31,6 +31,7 @@ const honestCalls = (port: number): LoadOrder => ({
   messages: 1,
   varying: true,
   rate: 400,
+  tolerant: false,
   beside: 0,
   idle: 0,
   reconnect: false,

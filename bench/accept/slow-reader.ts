@@ -34,6 +34,7 @@ const bigCall = (port: number): LoadOrder => ({
   messages: MESSAGES,
   varying: false,
   rate: 0,
+  tolerant: false,
   beside: 0,
   idle: 0,
   reconnect: false,

@@ -29,6 +29,7 @@ const oneCall = (port: number): LoadOrder => ({
   messages: 1,
   varying: false,
   rate: 0,
+  tolerant: false,
   beside: 0,
   idle: 0,
   reconnect: false,

@@ -28,6 +28,11 @@ export class Ledger {
     this.durations.record((now - intended) * 1e6);
   }
 
+  /** A call that was due and never started: it took at least this long. */
+  waited(intended: number, now: number): void {
+    this.durations.record((now - intended) * 1e6);
+  }
+
   failed(reason: string): void {
     const kept = this.failures.size < REASONS_KEPT || this.failures.has(reason) ? reason : "other reasons";
     this.failures.set(kept, (this.failures.get(kept) ?? 0) + 1);

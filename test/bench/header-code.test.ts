@@ -134,6 +134,7 @@ test("a block that node:http2 packed is read field by field", async () => {
     messages: 1,
     varying: true,
     rate: 0,
+    tolerant: false,
     beside: 0,
     idle: 0,
     reconnect: false,
