@@ -72,7 +72,10 @@ export function parseToken(token: string): Named | undefined {
 }
 
 export function tokenOrg(token: string): string {
-  const named = parseToken(token);
+  return orgOf(token, parseToken(token));
+}
+
+function orgOf(token: string, named: Named | undefined): string {
   if (named !== undefined) return named.org;
   if (token.length <= LEGACY_ORG_LENGTH) return "";
   const start = token.slice(0, LEGACY_ORG_LENGTH);
@@ -80,8 +83,11 @@ export function tokenOrg(token: string): string {
 }
 
 export function tokenAlgorithm(token: string): Algorithm {
-  const named = parseToken(token)?.h ?? "";
-  return isAlgorithm(named) ? named : "murmur32";
+  return algorithmNamed(parseToken(token));
+}
+
+function algorithmNamed(named: Named | undefined): Algorithm {
+  return named !== undefined && isAlgorithm(named.h) ? named.h : "murmur32";
 }
 
 /** The name without `apikey-` under which a token's session is stored. */
@@ -91,13 +97,17 @@ export function hashKey(token: string, rules: KeyRules): string {
 
 /** Where to look for a presented token, best first, without repeats. */
 export function nameCandidates(org: string, token: string, rules: KeyRules): string[] {
-  if (tokenOrg(token) === org) return [hashKey(token, rules)];
+  // Parsed once: this is what a flood of unknown keys pays for.
+  const named = parseToken(token);
+  const own = rules.hashed ? hashText(token, algorithmNamed(named)) : token;
+  if (orgOf(token, named) === org) return [own];
   const names = new Set<string>();
   const add = (algorithm: string): void => {
-    names.add(hashKey(generateToken(org, token, algorithm), rules));
+    const wrapped = generateToken(org, token, algorithm);
+    names.add(rules.hashed && algorithm !== "" ? hashText(wrapped, algorithmOf(algorithm)) : hashKey(wrapped, rules));
   };
   add(rules.algorithm);
-  names.add(hashKey(token, rules));
+  names.add(own);
   for (const algorithm of rules.fallbacks) {
     add(algorithm);
     // A fallback to the legacy functions also means: the token as it stands, hashed with them.

@@ -124,14 +124,15 @@ export class Evaluation {
 
   #isRestricted(ref: SessionRef): boolean {
     const { api } = this.#request;
-    return api.lists.restricts || ref.urls.get(api.apiId)?.restricts === true;
+    return api.lists.restricts || ref.urls?.get(api.apiId)?.restricts === true;
   }
 
   #urlsOf(ref: SessionRef, access: Access): AllowedUrls {
     const { api } = this.#request;
-    const held = ref.urls.get(api.apiId);
+    const held = ref.urls?.get(api.apiId);
     if (held !== undefined) return held;
     const compiled = compileAllowedUrls(access.allowed_urls, api.matching);
+    ref.urls ??= new Map();
     ref.urls.set(api.apiId, compiled);
     return compiled;
   }

@@ -65,7 +65,14 @@ function byToken(token: string, senses: Senses, request: GateRequest, questions:
   if (token === "") return denied(verdicts.AUTH_FIELD_MISSING);
   if (token.length < request.api.minToken || token.length > MAX_TOKEN) return denied(verdicts.TOKEN_INVALID);
   const { orgId } = request.api;
-  return session(senses, questions, orgId, nameCandidates(orgId, token, senses.keys), verdicts.KEY_NOT_FOUND);
+  const credential = `${orgId}\n${token}`;
+  const held = senses.sessions.recall(credential);
+  if (held !== undefined) return standing(held, verdicts.KEY_NOT_FOUND);
+  const names = nameCandidates(orgId, token, senses.keys);
+  const outcome = session(senses, questions, orgId, names, verdicts.KEY_NOT_FOUND);
+  // Unknown ones are remembered under their hash alone: a flood of them must not push the known ones out.
+  if (outcome?.ref?.session !== undefined) senses.sessions.remember(credential, outcome.ref);
+  return outcome;
 }
 
 function byBasic(value: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
@@ -151,6 +158,10 @@ function session(
     questions.ask(question, () => senses.sessions.load(orgId, names));
     return undefined;
   }
+  return standing(ref, unknown);
+}
+
+function standing(ref: SessionRef, unknown: number): Identity {
   return { verdict: ref.session === undefined ? unknown : 0, ref, until: FOREVER, others: [] };
 }
 

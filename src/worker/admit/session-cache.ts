@@ -22,6 +22,8 @@ const REFRESH_MS = 8_000;
 /** A key nobody asked about for this long is forgotten instead of being read again and again. */
 const FORGET_MS = 180_000;
 const BATCH = 500;
+/** Credentials longer than this are hashed each time: the memory is counted in entries. */
+const MAX_REMEMBERED = 512;
 const MAX_LOOKUPS = 4_096;
 const MAX_ANNOUNCED = 10_000;
 
@@ -43,15 +45,27 @@ export interface SessionCacheOptions {
   readonly report?: ((name: string, problem: string) => void) | undefined;
 }
 
+interface Lookup {
+  readonly key: string;
+  readonly orgId: string;
+  readonly names: readonly string[];
+  readonly resolve: (ref: SessionRef) => void;
+  readonly reject: (error: Error) => void;
+}
+
 export class SessionCache {
   readonly #options: SessionCacheOptions;
   readonly #known: LRUCache<string, SessionRef>;
   readonly #unknown: LRUCache<string, SessionRef>;
+  readonly #recalled: LRUCache<string, SessionRef>;
+  /** Organisations of unknown keys; they are those of definitions, so few. */
+  readonly #orgs = new Set<string>();
   readonly #byName = new Map<string, Set<SessionRef>>();
   readonly #lookups = new Map<string, Promise<SessionRef>>();
   readonly #staleMs: number;
   readonly #unknownMs: number;
   readonly #unsubscribe: () => void;
+  #waiting: Lookup[] = [];
   #policies: Policies;
   /** Counts the news. An answer that was asked for before news about its key is not believed. */
   #news = 0;
@@ -67,7 +81,8 @@ export class SessionCache {
     this.#unknownMs = options.unknownMs ?? 8_000;
     const dispose = (ref: SessionRef): void => this.#left(ref);
     this.#known = new LRUCache({ max: options.maxSessions ?? 50_000, dispose });
-    this.#unknown = new LRUCache({ max: options.maxUnknown ?? 20_000, dispose });
+    this.#unknown = new LRUCache({ max: options.maxUnknown ?? 20_000, dispose: (ref) => ref.leave() });
+    this.#recalled = new LRUCache({ max: options.maxSessions ?? 50_000 });
     this.#unsubscribe = options.store.subscribe((change) => this.#changed(change));
   }
 
@@ -75,6 +90,7 @@ export class SessionCache {
     this.#unsubscribe();
     this.#known.clear();
     this.#unknown.clear();
+    this.#recalled.clear();
   }
 
   get size(): number {
@@ -83,6 +99,24 @@ export class SessionCache {
 
   get unknownSize(): number {
     return this.#unknown.size;
+  }
+
+  /** What a credential stood for when it was last seen, without hashing it again. */
+  recall(credential: string): SessionRef | undefined {
+    const ref = this.#recalled.get(credential);
+    if (ref === undefined) return undefined;
+    const now = this.#options.now();
+    const old = ref.session === undefined && now - ref.checkedAt >= this.#unknownMs;
+    if (ref.gone || old) {
+      this.#recalled.delete(credential);
+      return undefined;
+    }
+    ref.touchedAt = now;
+    return ref;
+  }
+
+  remember(credential: string, ref: SessionRef): void {
+    if (!ref.gone && credential.length <= MAX_REMEMBERED) this.#recalled.set(credential, ref);
   }
 
   /** What is remembered about the first of these names; undefined when the store must be asked. */
@@ -109,10 +143,7 @@ export class SessionCache {
     const running = this.#lookups.get(key);
     if (running !== undefined) return running;
     if (this.#lookups.size >= MAX_LOOKUPS) return Promise.reject(new Busy());
-    const lookup = this.#read(key, orgId, names).finally(() => {
-      this.#lookups.delete(key);
-      if (this.#lookups.size === 0) this.#announced.clear();
-    });
+    const lookup = new Promise<SessionRef>((resolve, reject) => this.#enqueue({ key, orgId, names, resolve, reject }));
     this.#lookups.set(key, lookup);
     return lookup;
   }
@@ -198,26 +229,63 @@ export class SessionCache {
     this.#known.delete(ref.key);
   }
 
-  async #read(key: string, orgId: string, names: readonly string[]): Promise<SessionRef> {
-    for (;;) {
-      const news = this.#news;
-      const values = await this.#options.store.getMany(names.map((name) => KEY_PREFIX + name));
-      // News about this key while the answer was under way: it may be from before.
-      if (names.some((name) => (this.#announced.get(name) ?? 0) > news) || this.#everything > news) continue;
-      const found = values.findIndex((value) => value !== undefined);
-      const bytes = values[found];
-      const name = names[found];
-      if (bytes === undefined || name === undefined) return this.#keepUnknown(key, orgId, names);
-      const decoded = decodeSession(bytes);
-      if ("problem" in decoded) {
-        this.#options.report?.(name, decoded.problem);
-        return this.#keepUnknown(key, orgId, names);
+  /** All keys first seen in one turn of the loop are asked for together. */
+  #enqueue(lookup: Lookup): void {
+    this.#waiting.push(lookup);
+    if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let at = 0; at < waiting.length; at += BATCH) void this.#read(waiting.slice(at, at + BATCH));
+  }
+
+  async #read(lookups: readonly Lookup[]): Promise<void> {
+    const news = this.#news;
+    try {
+      const names = lookups.flatMap((lookup) => lookup.names.map((name) => KEY_PREFIX + name));
+      const values = await this.#options.store.getMany(names);
+      let at = 0;
+      for (const lookup of lookups) {
+        const own = values.slice(at, at + lookup.names.length);
+        at += lookup.names.length;
+        // News about this key while the answer was under way: it may be from before.
+        const overtaken = lookup.names.some((name) => (this.#announced.get(name) ?? 0) > news);
+        if (overtaken || this.#everything > news) this.#enqueue(lookup);
+        else this.#settle(lookup, own);
       }
-      const ref = new SessionRef(key, name, orgId);
-      this.#fill(ref, decoded.session, bytes);
-      this.#keep(ref);
-      return ref;
+    } catch (error) {
+      for (const lookup of lookups) {
+        this.#done(lookup);
+        lookup.reject(error as Error);
+      }
     }
+  }
+
+  #settle(lookup: Lookup, values: readonly (Uint8Array | undefined)[]): void {
+    const found = values.findIndex((value) => value !== undefined);
+    const [bytes, name] = [values[found], lookup.names[found]];
+    this.#done(lookup);
+    if (bytes === undefined || name === undefined) {
+      lookup.resolve(this.#keepUnknown(lookup));
+      return;
+    }
+    const decoded = decodeSession(bytes);
+    if ("problem" in decoded) {
+      this.#options.report?.(name, decoded.problem);
+      lookup.resolve(this.#keepUnknown(lookup));
+      return;
+    }
+    const ref = new SessionRef(lookup.key, name, lookup.orgId);
+    this.#fill(ref, decoded.session, bytes);
+    this.#keep(ref);
+    lookup.resolve(ref);
+  }
+
+  #done(lookup: Lookup): void {
+    this.#lookups.delete(lookup.key);
+    if (this.#lookups.size === 0) this.#announced.clear();
   }
 
   #fill(ref: SessionRef, stored: Session, bytes: Uint8Array | undefined): void {
@@ -238,11 +306,11 @@ export class SessionCache {
     this.#known.set(ref.key, ref);
   }
 
-  #keepUnknown(key: string, orgId: string, names: readonly string[]): SessionRef {
+  #keepUnknown({ key, orgId, names }: Lookup): SessionRef {
     const ref = new SessionRef(key, names[0] ?? "", orgId);
     ref.checkedAt = this.#options.now();
-    this.#index(ref);
-    this.#unknown.set(key, ref);
+    this.#orgs.add(orgId);
+    this.#unknown.set(ref.key, ref);
     return ref;
   }
 
@@ -253,8 +321,7 @@ export class SessionCache {
   }
 
   #left(ref: SessionRef): void {
-    ref.raise();
-    ref.gone = true;
+    ref.leave();
     const refs = this.#byName.get(ref.name);
     refs?.delete(ref);
     if (refs?.size === 0) this.#byName.delete(ref.name);
@@ -283,10 +350,8 @@ export class SessionCache {
     for (const part of change.payload.split(",")) {
       const name = part.trim();
       this.#announce(name);
-      for (const ref of [...(this.#byName.get(name) ?? [])]) {
-        this.#known.delete(ref.key);
-        this.#unknown.delete(ref.key);
-      }
+      for (const org of this.#orgs) this.#unknown.delete(keyOf(org, [name]));
+      for (const ref of [...(this.#byName.get(name) ?? [])]) this.#known.delete(ref.key);
     }
   }
 }

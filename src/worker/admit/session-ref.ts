@@ -27,7 +27,7 @@ export class SessionRef {
   /** It left the cache: nobody will raise it again, so no new decision may hang on it. */
   gone = false;
   /** Compiled `allowed_urls`, by API. */
-  readonly urls = new Map<string, AllowedUrls>();
+  urls: Map<string, AllowedUrls> | undefined;
 
   constructor(
     /** Under which it is kept here. */
@@ -37,8 +37,13 @@ export class SessionRef {
     readonly orgId: string,
   ) {}
 
+  leave(): void {
+    this.raise();
+    this.gone = true;
+  }
+
   raise(): void {
     this.epoch = (this.epoch + 1) & 0x3fffffff;
-    this.urls.clear();
+    this.urls = undefined;
   }
 }
