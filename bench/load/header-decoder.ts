@@ -5,14 +5,17 @@
 import { huffmanRead } from "./huffman.js";
 import { entrySize, type Field, STATIC_SIZE, STATIC_TABLE } from "./static-table.js";
 
+const CUT_AT = 256;
+
 export class HeaderDecoder {
   /** Counts insertions and evictions: while it stands still, equal bytes mean equal fields. */
   version = 0;
   readonly #allowed: number;
   #limit: number;
   #size = 0;
-  /** Newest first. */
-  readonly #entries: Field[] = [];
+  /** Oldest first; those before #oldest are gone and cut off from time to time. */
+  #entries: Field[] = [];
+  #oldest = 0;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
@@ -39,14 +42,17 @@ export class HeaderDecoder {
 
   #insert(field: Field, fields: Field[]): void {
     fields.push(field);
-    this.#entries.unshift(field);
+    this.#entries.push(field);
     this.#size += entrySize(field);
     this.#evict();
   }
 
   #evict(): void {
     this.version++;
-    while (this.#size > this.#limit) this.#size -= entrySize(this.#entries.pop()!);
+    while (this.#size > this.#limit) this.#size -= entrySize(this.#entries[this.#oldest++]!);
+    if (this.#oldest < CUT_AT) return;
+    this.#entries = this.#entries.slice(this.#oldest);
+    this.#oldest = 0;
   }
 
   #resize(limit: number, fieldsBefore: number): void {
@@ -57,9 +63,15 @@ export class HeaderDecoder {
   }
 
   #lookUp(index: number): Field {
-    const field = index <= STATIC_SIZE ? STATIC_TABLE[index] : this.#entries[index - STATIC_SIZE - 1];
+    const field = index <= STATIC_SIZE ? STATIC_TABLE[index] : this.#dynamic(index - STATIC_SIZE);
     if (field === undefined || index === 0) throw new Error(`HPACK: no field at index ${index}`);
     return field;
+  }
+
+  /** The newest is 1. */
+  #dynamic(index: number): Field | undefined {
+    const at = this.#entries.length - index;
+    return at < this.#oldest ? undefined : this.#entries[at];
   }
 
   #literal(bits: number): Field {

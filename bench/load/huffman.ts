@@ -51,38 +51,64 @@ export const huffmanWrite = (text: string, into: Buffer, at: number): number => 
   let bits = 0;
   for (let i = 0; i < text.length; i++) {
     const symbol = text.charCodeAt(i) & 255;
-    const length = LENGTHS[symbol]!;
-    // At most 7 bits wait, and 30 come: too many for one 32-bit integer, so long codes go in two steps.
-    for (let left = length; left > 0; ) {
-      const take = Math.min(left, 16);
-      pending = (pending << take) | ((CODES[symbol]! >>> (left - take)) & ((1 << take) - 1));
-      bits += take;
-      left -= take;
-      for (; bits >= 8; bits -= 8) into[at++] = (pending >>> (bits - 8)) & 255;
+    const code = CODES[symbol]!;
+    let length = LENGTHS[symbol]!;
+    if (length > 24) {
+      // Up to 7 bits wait and 30 come: too many for one 32-bit integer, so a long code goes in two parts.
+      pending = (pending << 16) | (code >>> (length - 16));
+      length -= 16;
+      for (bits += 16; bits >= 8; bits -= 8) into[at++] = (pending >>> (bits - 8)) & 255;
     }
+    pending = (pending << length) | (code & ((1 << length) - 1));
+    for (bits += length; bits >= 8; bits -= 8) into[at++] = (pending >>> (bits - 8)) & 255;
   }
   if (bits > 0) into[at++] = ((pending << (8 - bits)) | (255 >> bits)) & 255;
   return at;
 };
 
-export const huffmanRead = (from: Buffer, start: number, end: number): string => {
-  let text = "";
-  let node = 0;
-  let depth = 0;
-  let ones = true;
-  for (let i = start; i < end; i++) {
-    for (let bit = 7; bit >= 0; bit--) {
-      const one = (from[i]! >> bit) & 1;
-      node = TREE[2 * node + one]!;
-      depth++;
-      ones &&= one === 1;
-      if (node >= 0) continue;
-      if (~node === END_OF_STRING) throw new Error("HPACK: end-of-string symbol inside a string");
-      text += String.fromCharCode(~node);
-      node = depth = 0;
-      ones = true;
+/** Four bits at a time: where the tree leads, and the symbol passed on the way (no code is shorter than five bits, so at most one). */
+const STEPS = 16;
+const NEXT = new Int16Array(LENGTHS.length * STEPS);
+const PASSED = new Int16Array(LENGTHS.length * STEPS).fill(-1);
+/** Padding is at most seven ones: the nodes where a string may end. */
+const MAY_END = new Uint8Array(LENGTHS.length);
+
+const buildSteps = (): void => {
+  for (let start = 0; start < LENGTHS.length; start++) {
+    for (let nibble = 0; nibble < STEPS; nibble++) {
+      let node = start;
+      for (let bit = 3; bit >= 0; bit--) {
+        node = TREE[2 * node + ((nibble >> bit) & 1)]!;
+        if (node >= 0) continue;
+        PASSED[start * STEPS + nibble] = ~node;
+        node = 0;
+      }
+      NEXT[start * STEPS + nibble] = node;
     }
   }
-  if (depth > 7 || !ones) throw new Error("HPACK: wrong padding of a Huffman string");
-  return text;
+  for (let node = 0, depth = 0; depth < 8; depth++, node = TREE[2 * node + 1]!) MAY_END[node] = 1;
+};
+buildSteps();
+
+let letters = Buffer.allocUnsafe(4096);
+
+export const huffmanRead = (from: Buffer, start: number, end: number): string => {
+  // The shortest code has five bits: eight letters of five bytes at most.
+  if ((end - start) * 2 > letters.length) letters = Buffer.allocUnsafe((end - start) * 2);
+  let length = 0;
+  let node = 0;
+  for (let i = start; i < end; i++) {
+    const byte = from[i]!;
+    for (let shift = 4; shift >= 0; shift -= 4) {
+      const step = node * STEPS + ((byte >> shift) & 15);
+      const symbol = PASSED[step]!;
+      if (symbol >= 0) {
+        if (symbol === END_OF_STRING) throw new Error("HPACK: end-of-string symbol inside a string");
+        letters[length++] = symbol;
+      }
+      node = NEXT[step]!;
+    }
+  }
+  if (MAY_END[node] === 0) throw new Error("HPACK: wrong padding of a Huffman string");
+  return letters.toString("latin1", 0, length);
 };

@@ -3,7 +3,9 @@ import { type HeaderEncoder, SentField } from "./header-encoder.js";
 import type { LoadOrder } from "./order.js";
 
 const BLOCK_LIMIT = 2048;
-const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const hex = (value: number): string =>
+  BYTES[value >>> 24]! + BYTES[(value >> 16) & 255]! + BYTES[(value >> 8) & 255]! + BYTES[value & 255]!;
 
 export class RequestHeaders {
   readonly #encoder: HeaderEncoder;
