@@ -26,3 +26,12 @@ export function isRunning(pid: number): boolean {
 
 export const gone = (pids: readonly number[]): Promise<void> =>
   until(`the processes ${pids} are gone`, () => !pids.some(isRunning));
+
+/** Open connections that were accepted at a port of 127.0.0.1. */
+export function connectionsAt(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/));
+  return rows.filter((row) => row[1]?.endsWith(local) && row[3] === "01").length;
+}

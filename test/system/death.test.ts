@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { type ClientDuplexStream, status } from "@grpc/grpc-js";
+import { type Gateway, type GatewayOptions, keyless, startGateway } from "../support/gateway.js";
 import { failureOf, GrpcClient, nextMessage, statusOf } from "../support/grpc/client.js";
 import { METHODS } from "../support/grpc/contract.js";
 import { GrpcService } from "../support/grpc/service.js";
-import { type Gateway, type GatewayOptions, keyless, startGateway } from "../support/gateway.js";
 import { gone, isRunning, until } from "../support/waiting.js";
 import { WireClient } from "../support/wire/client.js";
 
@@ -108,7 +108,10 @@ describe("kill -9", () => {
     await until("the load goes on", () => (codes.get(status.OK) ?? 0) > servedBefore + 100);
     over = true;
     await Promise.all(load);
-    assert.deepEqual([...codes.keys()].filter((code) => code !== status.OK && code !== status.UNAVAILABLE), []);
+    assert.deepEqual(
+      [...codes.keys()].filter((code) => code !== status.OK && code !== status.UNAVAILABLE),
+      [],
+    );
     for (const it of clients) assert.equal((await it.unary(METHODS.echo, "again")).status.code, status.OK);
   });
 
@@ -157,7 +160,9 @@ describe("kill -9", () => {
     assert.deepEqual([code, details], [status.UNAVAILABLE, "Gateway is shutting down"]);
     await service.whenCancelled("orphan");
     await gone([gateway.pid, ...workers]);
-    const { code: after } = await failureOf(client.unary(METHODS.echo, "", undefined, { deadline: Date.now() + 2_000 }));
+    const { code: after } = await failureOf(
+      client.unary(METHODS.echo, "", undefined, { deadline: Date.now() + 2_000 }),
+    );
     assert.equal(after, status.UNAVAILABLE);
   });
 });

@@ -56,25 +56,18 @@ export class GrpcService {
   private readonly gathered = new Map<string, Reply[]>();
   private readonly server: Server;
 
-  private constructor(
-    readonly service: string,
-    options: Record<string, number>,
-  ) {
-    this.server = new Server({
-      "grpc.max_receive_message_length": -1,
-      "grpc.max_send_message_length": -1,
-      ...options,
-    });
+  private constructor(readonly service: string) {
+    this.server = new Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
   }
 
   port = 0;
 
   /** @param port 0 for any */
-  static async listen(service: string, port = 0, options: Record<string, number> = {}): Promise<GrpcService> {
-    const it = new GrpcService(service, options);
+  static async listen(service: string, port = 0, host = "127.0.0.1"): Promise<GrpcService> {
+    const it = new GrpcService(service);
     it.server.addService(definition(service), it.handlers());
     it.port = await new Promise<number>((resolve, reject) => {
-      it.server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+      it.server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
         error === null ? resolve(bound) : reject(error),
       );
     });
