@@ -8,6 +8,7 @@ import { KEYS_CHANGED, type Store } from "../../src/shared/store/store.js";
 import { type Decision, Gate, type GateOptions, PENDING } from "../../src/worker/admit/gate.js";
 import type { GatedDefinition, GateSettings } from "../../src/worker/admit/gated-definition.js";
 import type { ApiLimits, SessionLimits } from "../../src/worker/admit/limits/specs.js";
+import { heard } from "../store/both-stores.js";
 
 export interface Bench {
   readonly gate: Gate;
@@ -70,9 +71,15 @@ export function makeBench(store: Store, definitions: readonly GatedDefinition[],
     },
     config(definitions),
   );
+  /** Returns when this store has heard its own news, so that no late message meets a later step of the test. */
+  const announce = async (name: string): Promise<void> => {
+    const told = heard(store.subscribe.bind(store), (change) => change.payload === name);
+    await store.publish({ command: KEYS_CHANGED, payload: name });
+    await told;
+  };
   const write = async (name: string, session: Session): Promise<void> => {
     await store.put(`apikey-${name}`, encodeSession(session, "msgpack"));
-    await store.publish({ command: KEYS_CHANGED, payload: name });
+    await announce(name);
   };
   return {
     gate,
@@ -90,7 +97,7 @@ export function makeBench(store: Store, definitions: readonly GatedDefinition[],
     async revoke(token) {
       const name = hashKey(token, keys);
       await store.delete(`apikey-${name}`);
-      await store.publish({ command: KEYS_CHANGED, payload: name });
+      await announce(name);
     },
     ask(call) {
       const api = gate.api(call.api ?? "test");

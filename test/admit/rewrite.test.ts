@@ -30,7 +30,7 @@ describe("a rewrite", () => {
     ["matches the decoded path", "/test/payment-intents", "/change/to/me", "/test/payment%2Dintents", "/change/to/me"],
     ["matches the encoded path", "^(.+)%2[Dd](.+)$", "/change/to/me", "/test/payment%2Dintents", "/change/to/me"],
     ["replaces a path", "/test/straight/rewrite", "/change/to/me", "/test/straight/rewrite", "/change/to/me"],
-    ["fills one group", "test/val/(.*)", "change/to/$1", "/test/val/VALUE", "change/to/VALUE"],
+    ["fills one group", "test/val/(.*)", "change/to/$1", "/test/val/VALUE", "/change/to/VALUE"],
     ["fills three groups", three, "/change/to/$1/$2/$3", words, "/change/to/ONE/TWO/THREE"],
     ["fills groups in another order", three, "/change/to/$3/$2/$1", words, "/change/to/THREE/TWO/ONE"],
     ["leaves groups out", three, "/change/to/$1/$2", words, "/change/to/ONE/TWO"],
@@ -48,6 +48,16 @@ describe("a rewrite", () => {
   ] as const) {
     test(title, () => assert.equal(rewrite({ match_pattern, rewrite_to }, path), result));
   }
+
+  test("cannot be led to another service by a caller", () => {
+    const everything = { match_pattern: "^/(.*)$", rewrite_to: "$1" };
+    assert.equal(rewrite(everything, "/http://elsewhere/x"), "/http://elsewhere/x");
+    const host = { match_pattern: "^/(.*)/to$", rewrite_to: "h2c://$1.internal:50051/x" };
+    assert.equal(rewrite(host, "/blue/to"), "h2c://blue.internal:50051/x");
+    assert.equal(rewrite(host, "/elsewhere:1/to"), undefined);
+    assert.equal(rewrite(host, "/user@elsewhere/to"), undefined);
+    assert.equal(rewrite({ match_pattern: "^/(.*)$", rewrite_to: "h2c://svc/$1" }, "/a/b"), "h2c://svc/a/b");
+  });
 
   test("is chosen by path and method", () => {
     const entry = { path: "/a", method: "GET", match_pattern: "/a", rewrite_to: "/b" };

@@ -29,6 +29,7 @@ interface Rule {
 
 /** A result is a path or a URL: what is longer is a mistake that would be sent upstream. */
 const MAX_RESULT = 8_192;
+const NOTHING_FOUND: ReadonlyMap<string, string> = new Map();
 
 export function compileRewrites(entries: readonly RewriteEntry[] | null | undefined, options: MatchOptions): Rewrites {
   const problems: string[] = [];
@@ -62,7 +63,7 @@ function rewriteBy(rules: readonly Rule[], input: RewriteInput): string | undefi
     if (rule.method !== "" && rule.method !== input.method) continue;
     if (!rule.path.matches(input.below) && !rule.path.matches(bare) && !rule.path.matches(decoded(bare))) continue;
     const result = applyRule(rule, input);
-    if (result !== undefined) return result.slice(0, MAX_RESULT);
+    if (result !== undefined) return result.length <= MAX_RESULT ? result : undefined;
   }
   return undefined;
 }
@@ -73,12 +74,29 @@ function applyRule(rule: Rule, input: RewriteInput): string | undefined {
   if (match === null) return undefined;
   for (const trigger of rule.triggers) {
     const found = trigger.fire(input);
-    if (found !== undefined) return replaceVariables(trigger.to, input, found);
+    if (found !== undefined) return fill(trigger.to, (text) => replaceVariables(text, input, found));
   }
   // A rule that only has triggers has nothing to say without them.
   if (rule.to === "") return undefined;
-  const filled = rule.to.replace(/\$(\d{1,2})/g, (written, digits: string) => match[Number(digits)] ?? written);
-  return replaceVariables(filled, input, new Map());
+  const groups = (text: string): string =>
+    text.replace(/\$(\d{1,2})/g, (written, digits: string) => match[Number(digits)] ?? written);
+  return fill(rule.to, (text) => replaceVariables(groups(text), input, NOTHING_FOUND));
+}
+
+/**
+ * Another service is named by the operator, never by a caller: a result is a URL only where the rule is written as one, and
+ * what is filled into its authority must be a plain host name's piece. Everything else is a path.
+ */
+function fill(to: string, filling: (text: string) => string): string | undefined {
+  const [head = ""] = /^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i.exec(to) ?? [];
+  if (head === "") {
+    const path = filling(to);
+    return path.startsWith("/") ? path : `/${path}`;
+  }
+  const authority = filling(head);
+  if (authority !== head && !/^[a-z][a-z0-9+.-]*:\/\/[A-Za-z0-9.-]+(:\d+)?$/i.test(authority)) return undefined;
+  const rest = filling(to.slice(head.length));
+  return rest === "" || rest.startsWith("/") || rest.startsWith("?") ? authority + rest : `${authority}/${rest}`;
 }
 
 function replaceVariables(text: string, input: RewriteInput, found: ReadonlyMap<string, string>): string {
