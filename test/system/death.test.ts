@@ -59,7 +59,7 @@ function clientFor(context: TestContext, port: number, options?: Record<string, 
 const allServing = (gateway: Gateway, workers: number): Promise<void> =>
   until("every worker serves", () => gateway.logs.split("worker serves").length > workers);
 
-describe("kill -9", () => {
+describe("kill -9", { concurrency: 3 }, () => {
   before(async () => {
     service = await GrpcService.listen(NAME);
   });

@@ -59,7 +59,7 @@ function open(client: WireClient, path: string): number {
 
 const oneMessage = Buffer.from([0, 0, 0, 0, 2, 104, 105]);
 
-describe("SIGTERM", () => {
+describe("SIGTERM", { concurrency: 3 }, () => {
   before(async () => {
     service = await GrpcService.listen(NAME);
   });

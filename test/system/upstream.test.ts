@@ -61,7 +61,7 @@ async function sceneFor(
   return { gateway, client };
 }
 
-describe("a service that is down", () => {
+describe("a service that is down", { concurrency: 3 }, () => {
   test("is UNAVAILABLE at once, and served as soon as it is up", async (context) => {
     const [port = 0] = await freePorts(1);
     const { client } = await sceneFor(context, [`h2c://127.0.0.1:${port}`], SHORT_BACK_OFF);
@@ -115,7 +115,7 @@ describe("a service that is down", () => {
   });
 });
 
-describe("a connection to a service that is lost", () => {
+describe("a connection to a service that is lost", { concurrency: 3 }, () => {
   test("before the response: UNAVAILABLE", async (context) => {
     const service = await wireServiceFor(context);
     const { client } = await sceneFor(context, [service.target]);
@@ -176,7 +176,7 @@ describe("a connection to a service that is lost", () => {
   });
 });
 
-describe("a service that goes away", () => {
+describe("a service that goes away", { concurrency: 3 }, () => {
   test("with GOAWAY, one of two: no call under load fails, and what runs on it ends by itself", async (context) => {
     const [leaving, staying] = [await serviceFor(context), await serviceFor(context)];
     const { client } = await sceneFor(context, [leaving.target, staying.target], SHORT_BACK_OFF);
@@ -268,7 +268,7 @@ describe("a service that goes away", () => {
   });
 });
 
-describe("calls of one connection", () => {
+describe("calls of one connection", { concurrency: 3 }, () => {
   test("take turns among the targets, and a target that is listed twice gets twice as many", async (context) => {
     const services = [await serviceFor(context), await serviceFor(context)];
     const [one, two] = services.map((it) => it.target) as [string, string];
