@@ -78,6 +78,8 @@ export const Fault = {
   FLOOD_CONTROL: row(C, E.ENHANCE_YOUR_CALM, "10.5", "too many control frames without progress"),
   FLOOD_EMPTY_DATA: row(C, E.ENHANCE_YOUR_CALM, "10.5", "too many empty or tiny DATA frames"),
   FLOOD_OUTPUT: row(C, E.ENHANCE_YOUR_CALM, "10.5", "the peer asks for answers and does not read them"),
+  HEADER_TIMEOUT: row(C, E.ENHANCE_YOUR_CALM, "10.5", "a frame or a header block does not come to its end in time"),
+  SETTINGS_TIMEOUT: row(C, E.SETTINGS_TIMEOUT, "3.4", "no SETTINGS came in time"),
   HEADER_LIST_TOO_LARGE: row(S, E.ENHANCE_YOUR_CALM, "10.5.1", "the header list exceeds SETTINGS_MAX_HEADER_LIST_SIZE"),
 } as const;
 

@@ -12,7 +12,7 @@ import { Ended, type Stream } from "./stream.js";
 import { State } from "./stream-state.js";
 
 /** Fewer octets cannot hold a gRPC message prefix: a peer that sends many such frames is not sending messages. */
-const TINY = 5;
+export const TINY = 5;
 
 /** A whole DATA frame. @returns 0 or a fault of the connection */
 export function receiveData(

@@ -10,6 +10,7 @@ import { receiveControl } from "./receive-control.js";
 import { beginCutData, continueCutData, receiveData } from "./receive-data.js";
 import { streamFault } from "./receive-fault.js";
 import { receiveContinuation, receiveHeaders } from "./receive-headers.js";
+import { mergeRun, startsRun } from "./receive-run.js";
 
 /** Takes `block.buf[start, end)`. Payloads of DATA may stay referenced, by holds on the block, after the return. */
 export function receive(c: Connection, block: ReadBlock, start: number, end: number): void {
@@ -37,7 +38,12 @@ function consume(c: Connection, block: ReadBlock, start: number, end: number): n
     const type = buf[at + 3]!;
     const payload = at + FRAME_HEADER;
     let fault: number;
-    if (payload + length <= end) {
+    if (type === FrameType.DATA && payload + length + FRAME_HEADER <= end && startsRun(c, buf, at, length)) {
+      const next = mergeRun(c, buf, at, end);
+      const merged = (buf[at]! << 16) | (buf[at + 1]! << 8) | buf[at + 2]!;
+      fault = frame(c, block, at, payload, payload + merged);
+      at = next;
+    } else if (payload + length <= end) {
       fault = frame(c, block, at, payload, payload + length);
       at = payload + length;
     } else if (type === FrameType.DATA && c.blockStream === 0 && c.settingsSeen) {

@@ -14,6 +14,10 @@ import { State } from "./stream-state.js";
 
 /** Payloads up to this many octets are copied: a slice of their own costs more (bench/micro/output). */
 export const COPY_BELOW = 1_024;
+/** A window grows to this at the first sign that its receiver keeps up, octets. */
+const AMPLE_WINDOW = 262_144;
+/** A round trip that is worth a larger window, ms. */
+const MOMENT = 2;
 
 /**
  * Sends what another connection received as DATA, see ConnectionEvents.data for the arguments. `from` is the stream it
@@ -72,15 +76,26 @@ export function giveCredit(from: Stream, length: number, keptUp: boolean): void 
   if (from.credit * 2 < from.windowTarget) return;
   if (from.state !== State.OPEN && from.state !== State.HALF_CLOSED_LOCAL) return;
   const c = from.connection;
+  const now = c.shared.clock.now;
   let increment = from.credit;
-  if (keptUp && from.windowTarget < c.limits.maxStreamWindow && c.shared.budget.mayGrow) {
-    const target = Math.min(from.windowTarget * 2, c.limits.maxStreamWindow);
+  if (keptUp && growable(from, now) && c.shared.budget.mayGrow) {
+    const target = Math.min(Math.max(from.windowTarget * 2, AMPLE_WINDOW), c.limits.maxStreamWindow);
     increment += target - from.windowTarget;
     from.windowTarget = target;
   }
   from.credit = 0;
+  from.grantedAt = now;
   from.receiveWindow += increment;
   sendWindowUpdate(c, from.id, increment);
+}
+
+/**
+ * A sender that uses up half a window within a moment is not held back by it: a larger one would only fill buffers, in
+ * which the small calls of the connection then stand behind it.
+ */
+function growable(from: Stream, now: number): boolean {
+  if (from.windowTarget >= from.connection.limits.maxStreamWindow) return false;
+  return from.windowTarget < AMPLE_WINDOW || now - from.grantedAt >= MOMENT;
 }
 
 function wait(

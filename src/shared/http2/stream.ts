@@ -24,6 +24,8 @@ export class Stream {
   windowTarget: number;
   /** Octets that have left on the other side and were not yet granted again. */
   credit = 0;
+  /** When credit was last granted, on the coarse clock. */
+  grantedAt: number;
   /** DATA octets (without padding) received, for content-length. */
   received = 0;
   /** What content-length announced, -1 if it did not. */
@@ -51,6 +53,7 @@ export class Stream {
     this.receiveWindow = receiveWindow;
     this.windowTarget = receiveWindow;
     this.born = now;
+    this.grantedAt = now;
     this.lastActive = now;
   }
 }

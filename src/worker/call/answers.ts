@@ -24,6 +24,7 @@ export const ANSWERS = {
   noTarget: row("no_target", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),
   lookupFailed: row("lookup", GrpcStatus.UNAVAILABLE, 502, "Upstream host lookup failed"),
   queueFull: row("queue_full", GrpcStatus.UNAVAILABLE, 503, "Too many calls wait for this service"),
+  refused: row("refused", GrpcStatus.UNAVAILABLE, 503, "The service refused the call"),
   upstreamLost: row("upstream_lost", GrpcStatus.UNAVAILABLE, 502, "The connection to the service was lost"),
   upstreamFault: row("upstream_fault", GrpcStatus.UNAVAILABLE, 502, "The service broke the protocol"),
   responseTooLarge: row(

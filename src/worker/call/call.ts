@@ -27,6 +27,8 @@ export class Call {
   requestTrailers: Field[] | null = null;
   /** The final response's header block has come; from here on the call cannot move. */
   responded = false;
+  /** The response said how long its body is: ending it early can only be a reset (RFC 9113 section 8.1.1). */
+  measured = false;
   /** Nothing more happens to it. */
   finished = false;
   /** The service has said that it did not process the call (RFC 9113 sections 6.8 and 8.7). */

@@ -177,7 +177,7 @@ export class Relay implements CallRunner {
     if (up !== null) resetStream(up, ErrorCode.CANCEL);
     if (down.state === State.CLOSED) return;
     if (!responded) this.answer(down, answer, call.plan.grpc, call.plan.head);
-    else if (call.plan.grpc && (call.meter === null || call.meter.atBoundary)) {
+    else if (call.plan.grpc && !call.measured && (call.meter === null || call.meter.atBoundary)) {
       sendStatusTrailers(down, answer);
       this.linger(down);
     } else resetStream(down, code);

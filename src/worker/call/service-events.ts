@@ -36,6 +36,7 @@ export class ServiceEvents implements ConnectionEvents {
     }
     if (list.statusCode >= 200) {
       call.responded = true;
+      call.measured = list.contentLength >= 0;
       if (call.heldBlock !== null) this.relay.held.release(call);
     }
     sendList(call.down, list, memo, end);
@@ -100,7 +101,10 @@ export class ServiceEvents implements ConnectionEvents {
   }
 
   private resetByService(call: Call, code: number): void {
-    if (code === ErrorCode.REFUSED_STREAM && this.relay.move(call)) return;
+    if (code === ErrorCode.REFUSED_STREAM && !call.responded) {
+      if (!this.relay.move(call)) this.relay.fail(call, ANSWERS.refused);
+      return;
+    }
     const { down } = call;
     this.relay.finish(call);
     if (code === ErrorCode.NO_ERROR) resetAfterQueue(down, code);

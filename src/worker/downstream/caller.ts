@@ -164,7 +164,8 @@ export class Caller implements WireOwner {
       if (now - wire.lastWrite > CLOSE_PATIENCE) wire.destroy();
       return;
     }
-    if (this.writeStalled(now) || this.headerStalled(now)) return wire.destroy();
+    if (this.writeStalled(now)) return wire.destroy();
+    if (this.headerStalled(now)) return this.giveUp();
     if (this.speech !== Speech.HTTP2) return;
     if (this.keepalive.check(wire, now)) return wire.destroy();
     if (this.drainBy >= 0 && now >= this.drainBy) {
@@ -182,6 +183,12 @@ export class Caller implements WireOwner {
       wire.lastWrite = now;
     }
     return this.context.options.writeTimeout > 0 && now - wire.lastWrite > this.context.options.writeTimeout;
+  }
+
+  /** Says why where the caller speaks HTTP/2, and closes. */
+  private giveUp(): void {
+    if (this.speech !== Speech.HTTP2) this.wire.destroy();
+    else this.connection.fail(this.connection.settingsSeen ? Fault.HEADER_TIMEOUT : Fault.SETTINGS_TIMEOUT);
   }
 
   /** The preface, a header block or a control frame that does not come to its end. */

@@ -11,6 +11,8 @@ export class Turn {
   readonly clock: Clock;
   private dirty: Flushable[] = [];
   private scheduled = false;
+  /** Counts the turns that had something to flush. */
+  number = 0;
   /** Work that waits for the turn's reads to be done; set once. */
   endOfReads: () => void = () => {};
   private readonly run: () => void;
@@ -40,5 +42,6 @@ export class Turn {
     for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.flush();
     this.dirty.length = 0;
     this.scheduled = false;
+    this.number++;
   }
 }

@@ -13,6 +13,8 @@ import type { Turn } from "./turn.js";
 const SMALL_READS = 64;
 /** A caller that filled so many frames into one turn lets the others go first. */
 const FRAMES_PER_TURN = 4_000;
+/** So does any connection that delivered so many octets: the system would let it go on thirty-two times as long. */
+const OCTETS_PER_TURN = 524_288;
 
 export interface WireOwner {
   /** The socket is gone; called once. `error` says why, if the system said. */
@@ -35,6 +37,8 @@ export class Wire {
   private sizeClass = 0;
   private smallReads = 0;
   private framesAtTurn = 0;
+  private octetsInTurn = 0;
+  private turnSeen = -1;
   private paused = false;
   private keeping = false;
   private begun = 0;
@@ -84,7 +88,7 @@ export class Wire {
     this.lastRead = this.turn.clock.now;
     this.adapt(n, end);
     receive(this.connection, this.block, start, end);
-    return this.mayReadOn();
+    return this.mayReadOn(n);
   }
 
   /** The last `n` octets read, `kept` of which were kept from before. */
@@ -116,10 +120,19 @@ export class Wire {
     } else this.smallReads = 0;
   }
 
-  /** Only callers are made to wait for their next turn: an upstream connection carries everybody's calls. */
-  private mayReadOn(): boolean {
+  /**
+   * Frames are counted for callers only: an upstream connection carries everybody's calls. A pause ends with the turn.
+   */
+  private mayReadOn(n: number): boolean {
     const c = this.connection;
-    if (!c.server || c.frames - this.framesAtTurn < FRAMES_PER_TURN) return true;
+    if (this.turnSeen !== this.turn.number) {
+      this.turnSeen = this.turn.number;
+      this.octetsInTurn = 0;
+      this.framesAtTurn = c.frames;
+    }
+    this.octetsInTurn += n;
+    if (this.octetsInTurn < OCTETS_PER_TURN && (!c.server || c.frames - this.framesAtTurn < FRAMES_PER_TURN))
+      return true;
     this.paused = true;
     c.wake();
     return false;
@@ -128,7 +141,6 @@ export class Wire {
   flush(): void {
     const c = this.connection;
     c.dirty = false;
-    this.framesAtTurn = c.frames;
     if (this.paused && !this.closed) {
       this.paused = false;
       this.socket.resume();
