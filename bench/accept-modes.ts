@@ -59,7 +59,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
 async function primary(mode: string, workers: number, port: number): Promise<void> {
   const settings = settingsObject.parse({ accept: mode, graceful_shutdown_timeout_duration: 0 });
   const ports = [{ port, address: "127.0.0.1", protocol: "http", main: true }];
-  const config = { settings, definitions: [], closed: [], ports };
+  const config = { settings, definitions: [], closed: [], certificates: {}, ports };
   await serve({ config, leftOut: [], version: "", workers, workerFile: FILE, log: silent }, (code) =>
     process.exit(code),
   );

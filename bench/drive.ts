@@ -64,6 +64,8 @@ export const orderOf = (drive: Drive): LoadOrder => {
     tolerant: scenario.rateShare === "most",
     beside: scenario.beside,
     idle: 0,
+    storm: scenario.storm,
+    resume: scenario.resume,
     reconnect: scenario.reconnect,
   };
 };

@@ -2,6 +2,8 @@
  * The scenarios as data: each asks one question. Must not know how they are driven. Read once.
  * Sizes are whole gRPC messages in bytes, the five bytes of prefix included.
  */
+import { availableParallelism } from "node:os";
+
 export interface Scenario {
   readonly name: string;
   readonly question: string;
@@ -26,6 +28,10 @@ export interface Scenario {
   readonly beside: number;
   /** Connections that only stay open, for memory. */
   readonly idle: number;
+  /** Callers that do nothing but come and go, beside the measured calls. */
+  readonly storm: number;
+  /** With `reconnect` and TLS: later connections resume the session of earlier ones. */
+  readonly resume: boolean;
   /** Every connection carries one call and is closed: the cost is per connection. */
   readonly reconnect: boolean;
   readonly tls: "none" | "front" | "both";
@@ -55,6 +61,8 @@ const unary: Scenario = {
   rateShare: 0,
   beside: 0,
   idle: 0,
+  storm: 0,
+  resume: false,
   reconnect: false,
   tls: "none",
   workers: 1,
@@ -63,6 +71,11 @@ const unary: Scenario = {
   alone: false,
 };
 const own: Scenario = { ...unary, client: "own", service: "echo" };
+
+const coming: Scenario = { ...own, connections: 50, streams: 1, reconnect: true, unit: "connection" };
+
+/** One core is left to the load; two are always named, so that a small machine says what it leaves out. */
+const WORKERS = [...new Set([2, Math.max(2, availableParallelism() - 1)])];
 
 export const MEGABYTE = 1 << 20;
 
@@ -205,14 +218,21 @@ export const SCENARIOS: readonly Scenario[] = [
     question: "What does a megabyte of response cost with TLS in front?",
   },
   { ...unary, name: "tls-both-10x100", tls: "both", question: "What does a call cost with TLS on both sides?" },
+  { ...coming, name: "connect", question: "What does a new connection with one call cost?" },
+  {
+    ...coming,
+    name: "tls-connect",
+    tls: "front",
+    question: "What does a new connection cost with a full TLS handshake?",
+  },
+  { ...coming, name: "tls-resume", tls: "front", resume: true, question: "… when its TLS session is resumed?" },
   {
     ...own,
-    name: "connect",
-    connections: 50,
+    name: "tls-storm",
     streams: 1,
-    reconnect: true,
-    unit: "connection",
-    question: "What does a new connection with one call cost?",
+    tls: "front",
+    storm: 20,
+    question: "How long do calls on standing connections wait while others keep shaking hands (p99)?",
   },
   {
     ...own,
@@ -222,6 +242,16 @@ export const SCENARIOS: readonly Scenario[] = [
     idle: 10_000,
     unit: "connection",
     question: "How much memory does an idle connection hold?",
+  },
+  {
+    ...own,
+    name: "tls-idle-10000",
+    connections: 1,
+    streams: 1,
+    idle: 10_000,
+    unit: "connection",
+    tls: "front",
+    question: "How much memory does an idle connection hold with TLS?",
   },
   {
     ...own,
@@ -238,12 +268,14 @@ export const SCENARIOS: readonly Scenario[] = [
     alone: true,
     question: "Does a call cost more with 1,000 API definitions loaded?",
   },
-  {
-    ...unary,
-    name: "workers-2",
-    connections: 20,
-    workers: 2,
-    alone: true,
-    question: "Does a call cost more with two workers?",
-  },
+  ...WORKERS.map(
+    (workers): Scenario => ({
+      ...unary,
+      name: `workers-${workers}`,
+      connections: 10 * workers,
+      workers,
+      alone: true,
+      question: `What does a call cost with ${workers} workers, 10 × 100 each?`,
+    }),
+  ),
 ];

@@ -34,6 +34,8 @@ const honestCalls = (port: number): LoadOrder => ({
   tolerant: false,
   beside: 0,
   idle: 0,
+  storm: 0,
+  resume: false,
   reconnect: false,
 });
 

@@ -37,6 +37,8 @@ const bigCall = (port: number): LoadOrder => ({
   tolerant: false,
   beside: 0,
   idle: 0,
+  storm: 0,
+  resume: false,
   reconnect: false,
 });
 

@@ -32,6 +32,8 @@ const oneCall = (port: number): LoadOrder => ({
   tolerant: false,
   beside: 0,
   idle: 0,
+  storm: 0,
+  resume: false,
   reconnect: false,
 });
 

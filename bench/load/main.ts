@@ -17,13 +17,30 @@ const besideOrder = (): LoadOrder => ({
   streams: 1,
   rate: 0,
   beside: 0,
+  storm: 0,
+});
+
+const stormOrder = (): LoadOrder => ({
+  ...order,
+  connections: order.storm,
+  streams: 1,
+  rate: 0,
+  storm: 0,
+  beside: 0,
+  reconnect: true,
 });
 
 const main = async (): Promise<Outcome> => {
-  const beside = order.beside > 0 ? new LoadSession(besideOrder()).run() : null;
+  const others: Promise<Outcome>[] = [];
+  if (order.beside > 0) others.push(new LoadSession(besideOrder()).run());
+  if (order.storm > 0) others.push(new LoadSession(stormOrder()).run());
   const outcome = await new LoadSession(order).run();
-  const other = await beside;
-  return other === null ? outcome : { ...outcome, failures: { ...other.failures, ...outcome.failures } };
+  const failures = Object.assign(
+    {},
+    ...(await Promise.all(others)).map((other) => other.failures),
+    outcome.failures,
+  ) as Record<string, number>;
+  return { ...outcome, failures };
 };
 
 process.stdout.write(JSON.stringify(await main()), () => process.exit(0));

@@ -4,7 +4,7 @@
  * nothing was free to carry them (no coordinated omission). Runs once per process; its callbacks run once per call.
  */
 import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Outcome } from "../outcome.js";
 import { type Call, type CallEnds, ClientLink } from "./client.js";
 import { Ledger } from "./ledger.js";
@@ -14,13 +14,35 @@ import type { LoadOrder } from "./order.js";
 const DRAIN_MS = 5000;
 const TICK_MS = 1;
 
+/** The last ticket that a server gave out: TLS 1.3 sends it after the handshake, on the open connection. */
+let ticket: Buffer | undefined;
+
+const openTls = (order: LoadOrder): TLSSocket => {
+  const resumed = order.resume ? ticket : undefined;
+  const socket = connectTls({
+    port: order.port,
+    host: "127.0.0.1",
+    ALPNProtocols: ["h2"],
+    rejectUnauthorized: false,
+    ...(resumed === undefined ? {} : { session: resumed }),
+  });
+  if (order.resume)
+    socket.on("session", (session) => {
+      ticket = session;
+    });
+  socket.once("secureConnect", () => {
+    if (resumed !== undefined && !socket.isSessionReused()) socket.destroy(new Error("TLS session was not resumed"));
+  });
+  return socket;
+};
+
 const openSocket = (order: LoadOrder): Promise<Socket> =>
   new Promise((resolve, reject) => {
-    const at = { port: order.port, host: "127.0.0.1" };
-    const socket = order.tls ? connectTls({ ...at, ALPNProtocols: ["h2"], rejectUnauthorized: false }) : connect(at);
+    const socket = order.tls ? openTls(order) : connect({ port: order.port, host: "127.0.0.1" });
     socket.setNoDelay(true);
     socket.once("error", reject);
     socket.once(order.tls ? "secureConnect" : "connect", () => {
+      if (socket.destroyed) return;
       socket.off("error", reject);
       resolve(socket);
     });

@@ -93,6 +93,8 @@ const order = (port: number, change: Partial<LoadOrder> = {}): LoadOrder => ({
   tolerant: false,
   beside: 0,
   idle: 0,
+  storm: 0,
+  resume: false,
   reconnect: false,
   ...change,
 });

@@ -137,6 +137,8 @@ test("a block that node:http2 packed is read field by field", async () => {
     tolerant: false,
     beside: 0,
     idle: 0,
+    storm: 0,
+    resume: false,
     reconnect: false,
   }).run();
   const raw = await seen;
