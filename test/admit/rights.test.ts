@@ -56,11 +56,18 @@ describe("a pattern of a path", () => {
       assert.ok(pattern.problem, source);
       assert.equal(pattern.matches("/a"), false);
     }
-    assert.ok(compileRegex("^/a+/b*$") instanceof RegExp);
+    assert.notEqual(typeof compileRegex("^/a+/b*$"), "string");
   });
 
-  test("is not tried on endless paths", () => {
+  test("is not tried on endless paths, which then count as what is safe", () => {
     assert.equal(compilePath("a", tyk).matches("a".repeat(3_000)), false);
+    assert.equal(compilePath("a", { ...tyk, tooLong: true }).matches("b".repeat(3_000)), true);
+    const slow = compileRegex("^/(.*)/(.*)/(.*)$");
+    assert.ok(typeof slow !== "string" && slow.limit >= 200 && slow.limit < 300);
+    const segments = compileRegex("^/([^/]+)/([^/]+)/([^/]+)/([^/]+)$");
+    assert.ok(typeof segments !== "string" && segments.limit === 2_048);
+    assert.equal(typeof compileRegex(".*a.*b.*c.*d.*"), "string");
+    assert.equal(typeof compileRegex("(a|a)*b"), "string");
   });
 
   test("without an anchor is something to warn of", () => {

@@ -178,7 +178,7 @@ function rateOf(entry: RateEntry, matching: MatchOptions): EndpointLimit {
   const method = entry.method ?? "";
   return {
     // What limits is searched as in Tyk, so that it limits at least as much.
-    pattern: compilePath(entry.path, { ...matching, plain: "regex" }),
+    pattern: compilePath(entry.path, { ...matching, plain: "regex", tooLong: true }),
     method,
     limit: { name: `${method}:${entry.path}`, rate: entry.rate, per: entry.per },
   };

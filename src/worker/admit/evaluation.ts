@@ -82,6 +82,7 @@ export class Evaluation {
     if (this.#wall >= api.apiEnds) return this.#deny(verdicts.API_EXPIRED);
     if (this.#wall >= api.versionEnds) return this.#deny(verdicts.VERSION_EXPIRED);
     const bare = withoutQuery(path);
+    if (path.length > api.rewrites.maxPath) return this.#deny(verdicts.PATH_INVALID);
     const rewritten = api.rewritesPaths ? this.#rewrite({}) : undefined;
     // A path that is rewritten is not forwarded: its spelling harms nobody.
     const plain = isPlainPath(bare);
@@ -249,7 +250,7 @@ export class Evaluation {
     for (const endpoint of access?.endpoints ?? []) {
       const found = endpoint.methods?.find((each) => each.name === method);
       if (found?.limit === undefined) continue;
-      const pattern = compilePath(endpoint.path, { ...api.matching, plain: "regex" });
+      const pattern = compilePath(endpoint.path, { ...api.matching, plain: "regex", tooLong: true });
       if (!pattern.matches(below) && !pattern.matches(bare)) continue;
       return { name: `${method}:${endpoint.path}`, rate: found.limit.rate, per: found.limit.per };
     }

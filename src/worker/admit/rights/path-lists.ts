@@ -44,7 +44,7 @@ export function compileLists(version: VersionDefinition | undefined, options: Ma
   const ignoreCase = options.ignoreCase || version?.ignore_endpoint_case === true;
   const granting = { ...options, ignoreCase };
   // What denies is searched as in Tyk: it denies at least what the same string denies there.
-  const denying: MatchOptions = { ...granting, plain: "regex" };
+  const denying: MatchOptions = { ...granting, plain: "regex", tooLong: true };
   const ignored = rowsOf(version, "ignored", granting);
   const black = rowsOf(version, "black_list", denying);
   const white = rowsOf(version, "white_list", granting);

@@ -9,9 +9,10 @@
  * `/helloworld.Greeter/SayHello` admits `/xhelloworldXGreeter/SayHelloAgain` too. Lists that grant something use the exact
  * form unless `plain_path_matching` is "regex"; lists that deny use Tyk's, which denies at least as much.
  *
- * Time. Node has no linear-time expressions and RE2 needs an install script. So: patterns have a maximum length, those
- * with a repetition inside a repetition are refused with a sentence, paths longer than `MAX_PATH` are never searched (the
- * gate refuses them on APIs with patterns), and a decision is remembered, so that a path is tested once, not per call.
+ * Time. Node has no linear-time expressions and RE2 needs an install script. So: patterns have a maximum length; those
+ * with a repetition or a choice inside a repetition (exponential) are refused with a sentence; the more repetitions a
+ * pattern has, the shorter the texts it is tried on (`STEPS`), and a longer text counts as what is safe: not granted, denied,
+ * limited; a decision is remembered, so that a path is tested once, not per call.
  */
 
 export const MAX_PATTERN = 1_024;
@@ -22,6 +23,14 @@ export interface MatchOptions {
   readonly suffix: boolean;
   readonly plain: "exact" | "regex";
   readonly ignoreCase: boolean;
+  /** Whether a text too long to be tried counts as a match: true where matching restricts. */
+  readonly tooLong?: boolean | undefined;
+}
+
+/** An expression with the longest text it may be tried on. */
+export interface Expression {
+  readonly limit: number;
+  exec(text: string): RegExpExecArray | null;
 }
 
 /** A test of a path; `problem` when the pattern cannot be used, which then matches nothing. */
@@ -33,8 +42,13 @@ export interface PathPattern {
 
 const PLAIN = /^\/[\w.~/-]*$/;
 const PLACEHOLDER = /\{[^{}]*\}/g;
-/** `(a+)+`, `(a*|b)*`, `(a{2,})+`: what makes backtracking exponential. A heuristic; it refuses some harmless ones. */
-const NESTED_REPETITION = /\((?:[^()\\]|\\.)*(?:[*+]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[*+]|\{\d+,?\d*\})/;
+/** `(a+)+`, `(a|b)*`, `(a{2,})+`: what makes backtracking exponential. A heuristic; it refuses some harmless ones. */
+const NESTED_REPETITION = /\((?:[^()\\]|\\.)*(?:[*+|]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[*+]|\{\d+,?\d*\})/;
+/** Unbounded repetitions, except of what stays inside one segment. */
+const REPETITION = /(?<!\\)(?<!\[\^\/\])(?:[*+]|\{\d+,\})/g;
+/** About 20 ms of backtracking at the very worst (tried), once per distinct path. */
+const STEPS = 2e6;
+const MAX_REPETITIONS = 4;
 
 export function compilePath(source: string, options: MatchOptions): PathPattern {
   if (!options.prefix && !options.suffix && options.plain === "exact" && PLAIN.test(source)) {
@@ -44,7 +58,7 @@ export function compilePath(source: string, options: MatchOptions): PathPattern 
   let pattern = source.replace(PLACEHOLDER, (found) => (/^\{\d+,?\d*\}$/.test(found) ? found : "([^/]+)"));
   if (options.prefix && !pattern.startsWith("^")) pattern = `^${pattern}`;
   if (options.suffix && !pattern.endsWith("$")) pattern = `${pattern}$`;
-  return regexPattern(source, pattern, options.ignoreCase);
+  return regexPattern(source, pattern, options);
 }
 
 function plainPattern(source: string, ignoreCase: boolean): PathPattern {
@@ -61,16 +75,23 @@ function plainPattern(source: string, ignoreCase: boolean): PathPattern {
   };
 }
 
-function regexPattern(source: string, pattern: string, ignoreCase: boolean): PathPattern {
-  const compiled = compileRegex(pattern, ignoreCase ? "i" : "");
+function regexPattern(source: string, pattern: string, options: MatchOptions): PathPattern {
+  const compiled = compileRegex(pattern, options.ignoreCase ? "i" : "");
+  const tooLong = options.tooLong === true;
   if (typeof compiled === "string") return { source, problem: compiled, matches: () => false };
-  return { source, problem: undefined, matches: (path) => path.length <= MAX_PATH && compiled.test(path) };
+  return {
+    source,
+    problem: undefined,
+    matches: (path) => (path.length > compiled.limit ? tooLong : compiled.exec(path) !== null),
+  };
 }
 
 /** An expression in Go's syntax as one of ours, or the sentence that says why not. */
-export function compileRegex(pattern: string, flags = ""): RegExp | string {
+export function compileRegex(pattern: string, flags = ""): Expression | string {
   if (pattern.length > MAX_PATTERN) return `a pattern may have at most ${MAX_PATTERN} characters`;
   if (NESTED_REPETITION.test(pattern)) return `"${pattern}": a repetition inside a repetition may take for ever`;
+  const repetitions = pattern.match(REPETITION)?.length ?? 0;
+  if (repetitions > MAX_REPETITIONS) return `"${pattern}": more than ${MAX_REPETITIONS} repetitions may take for ever`;
   if (/\[\[:|\\[QCpP]/.test(pattern)) return `"${pattern}": character classes by name and \\Q are not supported`;
   let body = pattern;
   let all = flags;
@@ -81,10 +102,22 @@ export function compileRegex(pattern: string, flags = ""): RegExp | string {
   }
   body = body.replaceAll("(?P<", "(?<").replaceAll("\\A", "^").replaceAll("\\z", "$");
   try {
-    return new RegExp(body, all);
+    const compiled = new RegExp(body, all);
+    const limit = longestText(body, repetitions);
+    return { limit, exec: (text) => (text.length > limit ? null : compiled.exec(text)) };
   } catch (error) {
     return `"${pattern}": ${(error as Error).message}`;
   }
+}
+
+/** k repetitions share a text of n characters in about n^k / k! ways. */
+function longestText(body: string, repetitions: number): number {
+  // A search that begins with neither an anchor nor a literal begins at every position.
+  const anywhere = repetitions > 0 && !/^(?:\^|[\w/]{2})/.test(body);
+  const factors = Math.max(1, repetitions + (anywhere ? 1 : 0));
+  let ways = STEPS;
+  for (let k = 2; k <= factors; k++) ways *= k;
+  return Math.min(MAX_PATH, Math.floor(ways ** (1 / factors)));
 }
 
 /** For `lint`: an expression that admits more than its author may think. */

@@ -7,7 +7,7 @@
  */
 
 import type { RewriteEntry } from "../gated-definition.js";
-import { compilePath, compileRegex, MAX_PATH, type MatchOptions, type PathPattern } from "./patterns.js";
+import { compilePath, compileRegex, type Expression, type MatchOptions, type PathPattern } from "./patterns.js";
 import { type RewriteInput, textOf } from "./rewrite-input.js";
 import { compileTrigger, type Trigger } from "./triggers.js";
 
@@ -15,6 +15,8 @@ export interface Rewrites {
   readonly problems: readonly string[];
   /** Lower-case names of the fields whose values decide; part of the decision's identity. */
   readonly fields: readonly string[];
+  /** A longer path cannot be tried by every rule and must not slip by unrewritten. */
+  readonly maxPath: number;
   /** Undefined when nothing matched: the path goes on as it came. */
   rewrite(input: RewriteInput): string | undefined;
 }
@@ -22,7 +24,7 @@ export interface Rewrites {
 interface Rule {
   readonly path: PathPattern;
   readonly method: string;
-  readonly pattern: RegExp;
+  readonly pattern: Expression;
   readonly to: string;
   readonly triggers: readonly Trigger[];
 }
@@ -40,7 +42,8 @@ export function compileRewrites(entries: readonly RewriteEntry[] | null | undefi
     if (rule !== undefined) rules.push(rule);
   }
   const fields = [...new Set(rules.flatMap((rule) => rule.triggers.flatMap((trigger) => trigger.fields)))];
-  return { problems, fields, rewrite: (input) => rewriteBy(rules, input) };
+  const maxPath = rules.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...rules.map((rule) => rule.pattern.limit));
+  return { problems, fields, maxPath, rewrite: (input) => rewriteBy(rules, input) };
 }
 
 function compileRule(entry: RewriteEntry, options: MatchOptions, problems: string[]): Rule | undefined {
@@ -69,7 +72,6 @@ function rewriteBy(rules: readonly Rule[], input: RewriteInput): string | undefi
 }
 
 function applyRule(rule: Rule, input: RewriteInput): string | undefined {
-  if (input.path.length > MAX_PATH) return undefined;
   const match = rule.pattern.exec(input.path) ?? rule.pattern.exec(decoded(input.path));
   if (match === null) return undefined;
   for (const trigger of rule.triggers) {

@@ -6,7 +6,7 @@
 
 import { queryValue } from "../credentials/fields.js";
 import type { MatchRules, RewriteTrigger } from "../gated-definition.js";
-import { compileRegex, MAX_PATH } from "./patterns.js";
+import { compileRegex, type Expression } from "./patterns.js";
 import { type RewriteInput, textOf } from "./rewrite-input.js";
 
 /** What matched, under the names that `rewrite_to` uses (`trigger-0-X-Name-0-1`). */
@@ -19,9 +19,11 @@ export interface Trigger {
   fire(input: RewriteInput): Found | undefined;
 }
 
+const NEVER: Expression = { limit: 0, exec: () => null };
+
 interface Condition {
   readonly name: string;
-  readonly pattern: RegExp;
+  readonly pattern: Expression;
   readonly reverse: boolean;
   values(input: RewriteInput): readonly string[];
   /** Meta data and context hold one value each and are named without its index. */
@@ -67,7 +69,7 @@ function holdsFor(condition: Condition, n: number, input: RewriteInput, found: F
   let matched = false;
   let index = 0;
   for (const value of condition.values(input)) {
-    const match = value.length > MAX_PATH ? null : condition.pattern.exec(value);
+    const match = condition.pattern.exec(value);
     if (match === null) continue;
     matched = true;
     const key = `trigger-${n}-${condition.name}${condition.indexed ? `-${index}` : ""}`;
@@ -90,7 +92,7 @@ function compile(
     if (typeof pattern === "string") problems.push(pattern);
     return {
       name: naming(name),
-      pattern: typeof pattern === "string" ? /(?!)/ : pattern,
+      pattern: typeof pattern === "string" ? NEVER : pattern,
       reverse: rule.reverse === true && typeof pattern !== "string",
       indexed,
       values: (input) => values(input, name),
