@@ -253,7 +253,9 @@ describe("lists of addresses", () => {
     const proxy = compileAddresses(["10.0.0.1"]);
     assert.equal(callerAddress("10.0.0.1", nobody, get, 0), "10.0.0.1");
     assert.equal(callerAddress("10.0.0.2", proxy, get, 0), "10.0.0.2");
-    assert.equal(callerAddress("10.0.0.1", proxy, get, 0), "1.1.1.1");
+    assert.equal(callerAddress("10.0.0.1", proxy, get, 0), "3.3.3.3");
+    const both = compileAddresses(["10.0.0.1", "3.3.3.0/24"]);
+    assert.equal(callerAddress("10.0.0.1", both, get, 0), "2.2.2.2");
     assert.equal(callerAddress("::ffff:10.0.0.1", proxy, get, 1), "3.3.3.3");
     assert.equal(callerAddress("10.0.0.1", proxy, get, 2), "2.2.2.2");
     assert.equal(callerAddress("10.0.0.1", proxy, get, 9), "1.1.1.1");
@@ -261,10 +263,10 @@ describe("lists of addresses", () => {
       callerAddress("10.0.0.1", proxy, () => "abc, test.com", 0),
       "10.0.0.1",
     );
-    assert.equal(
-      callerAddress("10.0.0.1", proxy, (name) => (name === "x-real-ip" ? "9.9.9.9" : "1.1.1.1"), 0),
-      "9.9.9.9",
-    );
+    const real = (name: string): string | undefined => (name === "x-real-ip" ? "9.9.9.9" : undefined);
+    assert.equal(callerAddress("10.0.0.1", proxy, real, 0), "9.9.9.9");
+    const forged = (name: string): string => (name === "x-real-ip" ? "9.9.9.9" : "1.1.1.1");
+    assert.equal(callerAddress("10.0.0.1", proxy, forged, 0), "1.1.1.1");
   });
 });
 

@@ -26,7 +26,7 @@
  */
 
 import type { PasswordCheck } from "../../shared/keys/password.js";
-import { hashKey, type KeyRules, nameCandidates } from "../../shared/keys/token.js";
+import { type KeyRules, nameCandidates } from "../../shared/keys/token.js";
 import type { Policies } from "../../shared/model/policy.js";
 import type { Store } from "../../shared/store/store.js";
 import { type ApiGate, compileApi, JWT } from "./api-gate.js";
@@ -171,11 +171,6 @@ export class Gate {
     const ref = await this.#senses.sessions.load(orgId, nameCandidates(orgId, identity, this.#options.keys));
     return ref.session?.jwt_data?.secret;
   }
-}
-
-/** The name under which counters and logs know a token; for the control port's answers. */
-export function storedName(token: string, keys: KeyRules): string {
-  return hashKey(token, keys);
 }
 
 function keepFields(request: GateRequest): GateRequest {
