@@ -141,6 +141,21 @@ describe("leased limits", () => {
     assert.equal(set.denied?.kind, API_RATE);
   });
 
+  it("the store never believes that fewer units lie unused than do", async () => {
+    const world = new World();
+    const set = worker(world, "a").set([rate(400), quota(5_000)]);
+    for (let wave = 0; wave < 60; wave++) {
+      await Promise.all(Array.from({ length: 20 }, () => call(set, world.now)));
+      for (const lease of set.leases) {
+        const share = world.counters.get(lease.key)?.shares.find(([holder]) => holder === lease.holder);
+        assert.ok(
+          lease.inFlight || (share?.[2] ?? 0) >= lease.units,
+          `${share} says the store, ${lease.units} are held`,
+        );
+      }
+    }
+  });
+
   it("at the edge of a quota a call waits for units that an idle worker holds", async () => {
     const world = new World();
     const [a, b] = [worker(world, "a"), worker(world, "b")];

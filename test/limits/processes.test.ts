@@ -37,7 +37,7 @@ function suite(homeOf: (crowd: Crowd) => HammerOrder["home"]): void {
     await crowd.add(4, { home: homeOf(crowd), specs: [quota], calls: 3_250 });
     crowd.tell();
     const reports = await crowd.reports();
-    assert.equal(crowd.stamps().length, QUOTA_MAX);
+    assert.equal(crowd.stamps().length, QUOTA_MAX, JSON.stringify(reports));
     assert.equal(
       reports.reduce((sum, { verdicts }) => sum + verdicts[DENY]!, 0),
       3_000,

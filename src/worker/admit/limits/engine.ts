@@ -303,6 +303,8 @@ export class LimitEngine implements Lender, Queue {
   #wake(limit: Limit, now: number): void {
     this.#edges.delete(limit);
     const hold = limit.dry && limit.deniedUntil === 0 && limit.kind === QUOTA && !this.down;
+    // Whoever still waits after this says so again; a pledge counted twice would be lent and lie unused.
+    limit.pledged = 0;
     let waiting = detach(limit);
     while (waiting !== undefined) {
       const next: Waiting | undefined = waiting.next;

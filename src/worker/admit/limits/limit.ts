@@ -55,6 +55,8 @@ const REVIEW_MS = 200;
 const WANT_MAX = 65_536;
 /** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
 const AHEAD_FROM = 8;
+/** A refusal is remembered this long: a killed worker's units or an operator's reset are found at the next look. */
+const DENIAL_MS = 1_000;
 /** With a review behind it: back within a second. */
 const IDLE_MS = 750;
 /** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 10). */
@@ -170,7 +172,8 @@ export class Limit implements Ask {
     const room = Math.max(0, this.#room(now));
     this.need = Math.min(room, this.pledged);
     this.want = this.pledged > 0 || this.wanting ? Math.min(room, this.#size(now)) : 0;
-    this.held = this.evicted ? LEAVING : this.units;
+    // What is needed by calls that still stand behind another limit is held until they come through.
+    this.held = this.evicted ? LEAVING : this.units + Math.max(0, this.need - this.waiting);
     this.pledged = 0;
     this.wanting = false;
     this.#askedAt = now;
@@ -205,7 +208,7 @@ export class Limit implements Ask {
     // Both moments are before the window's end; the later one is the better guess.
     this.until = sameWindow ? Math.max(until, this.until) : until;
     this.dry = this.left === 0;
-    this.deniedUntil = this.dry && reply[at + AWAY] === 0 ? this.until : 0;
+    this.deniedUntil = this.dry && reply[at + AWAY] === 0 ? Math.min(this.until, now + DENIAL_MS) : 0;
     if (granted > 0) this.#granted = granted;
     this.#told = Math.max(0, this.held) + granted - Math.min(granted, this.need);
     this.ahead = granted >= AHEAD_FROM && this.left > 0 ? granted >> 2 : -1;
