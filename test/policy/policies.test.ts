@@ -264,7 +264,11 @@ describe("applying policies", () => {
     per: fc.constantFrom(1, 10),
     quota_max: number,
     throttle_retry_limit: fc.nat(5),
-    access_rights: fc.constantFrom({ a: {} }, { b: {} }, { a: {}, b: {} }),
+    access_rights: fc.constantFrom(
+      { a: {} },
+      { b: { versions: ["v1"], allowed_urls: [{ url: "/x", methods: ["GET"] }], limit: { rate: 2, per: 1 } } },
+      { a: { versions: ["v2"] }, b: { allowed_urls: [{ url: "/x", methods: ["POST"] }] } },
+    ),
   });
   const speed = (session: Session): number =>
     session.rate === -1 ? Number.POSITIVE_INFINITY : (session.rate ?? 0) / (session.per || 1);
@@ -289,8 +293,10 @@ describe("applying policies", () => {
         const all = new Map(list.map((each, n) => [`p${n}`, each]));
         const given: Session = { apply_policies: [...all.keys()], rate: 3, per: 1, access_rights: { z: {} } };
         const copy = structuredClone(given);
+        const policies = JSON.stringify([...all]);
         const once = applyPolicies(given, all);
         assert.deepEqual(given, copy);
+        assert.equal(JSON.stringify([...all]), policies);
         const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
         assert.deepEqual(plain(applyPolicies(once.session, all)), plain(once));
       }),

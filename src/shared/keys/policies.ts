@@ -38,7 +38,7 @@ interface Merge {
 }
 
 export function applyPolicies(given: Session, policies: Policies, options: ApplyOptions = {}): Applied {
-  const session = structuredClone(given);
+  const session = copyOf(given);
   const inline = inlinePolicies(session);
   const ids = inline === undefined ? policyIdsOf(session) : [...inline.keys()];
   if (ids.length === 0) {
@@ -56,6 +56,14 @@ export function applyPolicies(given: Session, policies: Policies, options: Apply
   const error = conflict(chosen, options);
   if (error !== undefined) return { session, error };
   return mergeAll(session, chosen);
+}
+
+/** As deep as the merge writes; lists are replaced by it, never changed. */
+function copyOf(given: Session): Session {
+  const rights = given.access_rights;
+  if (rights === undefined) return { ...given };
+  const copies = Object.entries(rights).map(([apiId, access]) => [apiId, { ...access }] as const);
+  return { ...given, access_rights: Object.fromEntries(copies) };
 }
 
 /** `key_expires_in` counts from the moment a key is made; 0 when no policy says so. */
@@ -151,7 +159,7 @@ function applyPerApi(merge: Merge, policy: Policy, apiId: string, access: Access
   const scope = own ? apiId : (policy.id ?? "");
   const limit: Limit = { ...(own ? access.limit : limitOf(policy)), set_by: scope };
   keepRenewal(limit, merge.own[apiId]);
-  let next: Access = { ...structuredClone(access), allowance_scope: scope, limit };
+  let next: Access = { ...access, allowance_scope: scope, limit };
   const before = merge.rights.get(apiId);
   if (before !== undefined) next = widerPerApi(next, before);
   merge.rights.set(apiId, next);
@@ -177,7 +185,7 @@ function applyParts(merge: Merge, policy: Policy, apiId: string, access: Access)
   const { session } = merge;
   const parts = partsOf(policy);
   const before = merge.rights.get(apiId);
-  let next: Access = before ?? { ...structuredClone(access), limit: { ...access.limit } };
+  let next: Access = before ?? { ...access, limit: { ...access.limit } };
   if (before !== undefined) {
     if (parts.acl) next = merge.acl.has(apiId) ? mergeRights(before, access) : withRights(before, access);
     if (parts.acl || parts.rate) next.endpoints = mergeEndpoints(before.endpoints, access.endpoints);
@@ -214,7 +222,7 @@ function applyParts(merge: Merge, policy: Policy, apiId: string, access: Access)
 
 /** Rights of this policy with the limits that an earlier one without rights has set. */
 function withRights(before: Access, access: Access): Access {
-  return { ...structuredClone(access), limit: before.limit };
+  return { ...access, limit: before.limit };
 }
 
 function applyTraits(session: Session, policy: Policy): void {

@@ -67,6 +67,7 @@ export class SessionCache {
   readonly #unsubscribe: () => void;
   #waiting: Lookup[] = [];
   #policies: Policies;
+  #policyEpoch = 1;
   /** Counts the news. An answer that was asked for before news about its key is not believed. */
   #news = 0;
   /** Names that were announced while look-ups are in flight, and when. */
@@ -111,8 +112,7 @@ export class SessionCache {
       this.#recalled.delete(credential);
       return undefined;
     }
-    ref.touchedAt = now;
-    return ref;
+    return this.#touch(ref);
   }
 
   remember(credential: string, ref: SessionRef): void {
@@ -124,10 +124,7 @@ export class SessionCache {
     const key = keyOf(orgId, names);
     const now = this.#options.now();
     const ref = this.#known.get(key);
-    if (ref !== undefined) {
-      ref.touchedAt = now;
-      return ref;
-    }
+    if (ref !== undefined) return this.#touch(ref);
     const unknown = this.#unknown.get(key);
     if (unknown === undefined) return undefined;
     if (now - unknown.checkedAt < this.#unknownMs) return unknown;
@@ -152,20 +149,29 @@ export class SessionCache {
   derive(orgId: string, name: string, session: Session): SessionRef {
     const key = `${orgId}\n${name}\n${(session.apply_policies ?? []).join("\n")}`;
     const held = this.#known.get(key);
-    if (held !== undefined) return held;
+    if (held !== undefined) return this.#touch(held);
     const ref = new SessionRef(key, name, orgId);
     this.#fill(ref, session, undefined);
     this.#keep(ref);
     return ref;
   }
 
-  /** Other policies: every key gets them, and every decision is made again. */
+  /**
+   * Other policies. A key gets them when it is asked for next: applying them to all at once would hold every call up. The
+   * gate's own epoch makes the decisions of before miss.
+   */
   setPolicies(policies: Policies): void {
     this.#policies = policies;
-    for (const ref of this.#known.values()) {
-      if (ref.stored !== undefined) this.#fill(ref, ref.stored, ref.bytes);
+    this.#policyEpoch++;
+  }
+
+  #touch(ref: SessionRef): SessionRef {
+    ref.touchedAt = this.#options.now();
+    if (ref.policyEpoch !== this.#policyEpoch && ref.stored !== undefined) {
+      this.#fill(ref, ref.stored, ref.bytes);
       ref.raise();
     }
+    return ref;
   }
 
   /** Reads again what was not compared for a while. Its owner calls it about once a second. */
@@ -290,6 +296,7 @@ export class SessionCache {
 
   #fill(ref: SessionRef, stored: Session, bytes: Uint8Array | undefined): void {
     const applied = applyPolicies(stored, this.#policies, { orgId: ref.orgId });
+    ref.policyEpoch = this.#policyEpoch;
     ref.stored = stored;
     ref.bytes = bytes;
     ref.session = applied.session;

@@ -19,6 +19,8 @@ export class SessionRef {
   bytes: Uint8Array | undefined;
   /** As stored, to apply other policies. */
   stored: Session | undefined;
+  /** Which policies `session` was made with. */
+  policyEpoch = 0;
   /** Milliseconds of the worker's clock: last compared with the store, last asked for. */
   checkedAt = 0;
   touchedAt = 0;
