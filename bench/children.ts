@@ -70,6 +70,8 @@ export const startChild = (name: string, command: Command, cores: string, input?
     output = (output + chunk.toString("latin1")).slice(-OUTPUT_KEPT);
   };
   started.stderr?.on("data", keep);
+  // A child that ends before it has read everything is noticed by its code.
+  started.stdin?.on("error", () => {});
   if (input !== undefined) started.stdin?.end(input);
   else started.stdout?.on("data", keep);
   const ended = new Promise<number>((resolve) => {

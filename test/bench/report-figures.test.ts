@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareFigures } from "../../bench/base.js";
+import { calibrationText } from "../../bench/calibrate.js";
+import { judgeCannon } from "../../bench/control.js";
 import { processTree, statTicks } from "../../bench/cpu.js";
 import { readDuration, readSummary } from "../../bench/h2load.js";
 import { readOptions, UsageError } from "../../bench/options.js";
@@ -90,6 +92,22 @@ test("h2load's summary is believed only when statuses and bytes fit", () => {
   assert.match(Object.keys(readSummary(summary(1000, 3, 0, 12_000), 12).failures).join(), /call failed/);
   assert.match(Object.keys(readSummary("nothing", 12).failures).join(), /not one call/);
   assert.deepEqual(["767us", "13.69ms", "1.5s"].map(readDuration), [767, 13_690, 1_500_000]);
+});
+
+test("autocannon's report is believed only when every request was answered", () => {
+  const latency = { p50: 1, p99: 2, p99_9: 3, max: 4 };
+  const report = { "2xx": 10, non2xx: 0, errors: 0, timeouts: 0, duration: 1, latency };
+  assert.equal(judgeCannon(report), null);
+  // Against a port that speaks only HTTP/2 autocannon counts nothing at all, neither answers nor errors.
+  assert.match(judgeCannon({ ...report, "2xx": 0 })!, /not one answer/);
+  assert.match(judgeCannon({ ...report, errors: 1 })!, /connection error/);
+  assert.match(judgeCannon({ ...report, timeouts: 1 })!, /in time/);
+  assert.match(judgeCannon({ ...report, non2xx: 1 })!, /not 2xx/);
+});
+
+test("the calibration says how far the two clients are apart", () => {
+  const text = calibrationText({ scenario: "unary-10x100", proxy: "Sluice", own: [3.3, 3.3], h2load: [3, 3] });
+  assert.match(text, /own client 3\.30 µs ± 0 %, h2load 3\.00 µs ± 0 %, disagreement \+10\.0 %/);
 });
 
 test("the comparison with a base says which way, and by how much", () => {
