@@ -420,6 +420,9 @@ describe("the gate without a store's help", () => {
       { use_keyless: true, expiration: "tomorrow" },
       { auth_configs: { authToken: { use_certificate: true } } },
       { enable_jwt: true, jwt_signing_method: "none" },
+      { use_oauth2: true },
+      { enable_signature_checking: true, use_standard_auth: true },
+      { use_basic_auth: true, use_standard_auth: true, base_identity_provided_by: "hmac_key" },
     ]) {
       const { b } = make([definition(broken)]);
       const verdict = (await b.ask(token("a.b.c"))).verdict;

@@ -64,6 +64,14 @@ export interface EndpointLimit {
   readonly limit: NonNullable<ApiLimits["endpoint"]>;
 }
 
+const UNSUPPORTED = [
+  "use_oauth2",
+  "use_openid",
+  "enable_signature_checking",
+  "enable_coprocess_auth",
+  "use_go_plugin_auth",
+  "custom_plugin_auth_enabled",
+] as const;
 const DEFAULT_MIN_TOKEN = 3;
 const DEFAULT_PASSWORD_TTL_S = 60;
 
@@ -145,6 +153,8 @@ function versionOf(definition: GatedDefinition): [VersionDefinition | undefined,
 
 function authMethods(definition: GatedDefinition, problems: string[]): AuthMethod[] {
   if (definition.use_keyless === true) return [];
+  for (const name of UNSUPPORTED) if (definition[name] === true) problems.push(`${name}: not supported`);
+  if (definition.external_oauth?.enabled === true) problems.push("external_oauth: not supported");
   const configs = definition.auth_configs ?? {};
   const place = (name: string): Place => placeOf(configs[name] ?? definition.auth);
   const methods: AuthMethod[] = [];
@@ -154,6 +164,12 @@ function authMethods(definition: GatedDefinition, problems: string[]): AuthMetho
   if (token?.use_certificate === true) problems.push("auth_configs.authToken.use_certificate: not supported here yet");
   if (definition.use_standard_auth === true || methods.length === 0) {
     methods.push({ kind: TOKEN, place: place("authToken") });
+  }
+  const base = definition.base_identity_provided_by ?? "";
+  if (methods.length > 1 && base !== "" && !methods.some((method) => method.kind === base)) {
+    problems.push(
+      `base_identity_provided_by: found "${base}", allowed are ${methods.map(({ kind }) => kind).join(", ")}`,
+    );
   }
   return methods;
 }

@@ -107,6 +107,14 @@ export interface GatedDefinition {
     | { readonly disable_caching?: boolean | undefined; readonly cache_ttl?: number | undefined }
     | null
     | undefined;
+  /** Methods that we do not have: a definition that asks for one is closed. */
+  readonly use_oauth2?: boolean | undefined;
+  readonly use_openid?: boolean | undefined;
+  readonly enable_signature_checking?: boolean | undefined;
+  readonly enable_coprocess_auth?: boolean | undefined;
+  readonly use_go_plugin_auth?: boolean | undefined;
+  readonly custom_plugin_auth_enabled?: boolean | undefined;
+  readonly external_oauth?: { readonly enabled?: boolean | undefined } | null | undefined;
   readonly enable_jwt?: boolean | undefined;
   readonly auth?: AuthConfig | null | undefined;
   readonly auth_configs?: Readonly<Record<string, AuthConfig>> | null | undefined;
