@@ -12,7 +12,7 @@ import { OutputBlocks } from "../shared/http2/output.js";
 import { ErrorCode } from "../shared/http2/protocol.js";
 import { resetStream } from "../shared/http2/send-control.js";
 import type { Stream } from "../shared/http2/stream.js";
-import type { HealthState, Load, TcpHandle, WorkerConfig } from "../shared/messages.js";
+import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { ANSWERS } from "./call/answers.js";
 import type { Call } from "./call/call.js";
 import { CallerEvents } from "./call/caller-events.js";
@@ -21,11 +21,14 @@ import { Relay } from "./call/relay.js";
 import { ServiceEvents } from "./call/service-events.js";
 import { Caller, type CallerContext } from "./downstream/caller.js";
 import { makeHttp1Server } from "./downstream/http1-answers.js";
+import { plainTransport, type Transport } from "./downstream/transport.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
 import { callerOptions, engineLimits, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
+import { AllowList } from "./tls/allow-list.js";
+import { TlsFront } from "./tls/front.js";
 import type { TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
 
@@ -45,6 +48,7 @@ class Plane implements DataPlane {
   private readonly callers = new Set<Caller>();
   private readonly http1Ports = new WeakMap<object, number>();
   private readonly http1;
+  private readonly tls: TlsFront;
   private callerContext!: CallerContext;
   private upstreamContext!: UpstreamContext;
   private upstreams!: Upstreams;
@@ -57,6 +61,12 @@ class Plane implements DataPlane {
     this.clock.now = Math.trunc(performance.now());
     this.relay = new Relay(hooks.log, this.turn);
     this.turn.endOfReads = () => this.relay.endOfReads();
+    this.tls = new TlsFront({
+      clock: this.clock,
+      log: hooks.log,
+      admit: (transport, port) => this.admit(transport, port),
+      changed: () => this.pendingChanged(),
+    });
     const questions = { healthFor: (path: string) => this.healthFor(path) };
     this.http1 = makeHttp1Server(questions, (request: IncomingMessage) => {
       return this.http1Ports.get(request.socket) === this.relay.rules.mainPort;
@@ -68,6 +78,7 @@ class Plane implements DataPlane {
     const routes = compileRoutes(settings, config.definitions, config.closed);
     if (this.config === null) this.build(config);
     this.config = config;
+    this.tls.configure(config);
     this.callerContext.limits = engineLimits(settings.engine.downstream);
     this.callerContext.options = callerOptions(settings);
     this.upstreamContext.limits = engineLimits(settings.engine.upstream);
@@ -80,11 +91,20 @@ class Plane implements DataPlane {
         return pool;
       }),
     );
+    const everywhere = settings.security.certificates.apis;
+    const allowed = routes.routes.map(({ definition }) => {
+      if (!definition.use_mutual_tls_auth) return null;
+      const references = [...definition.client_certificates, ...everywhere];
+      return new AllowList(references.flatMap((reference) => this.tls.find(reference) ?? []));
+    });
     this.relay.rules = {
+      allowed,
       version: config.generation,
       routes,
       pools,
       turns: new Int32Array(routes.routes.length),
+      gates: routes.routes.map(() => null),
+      poolFor: (host, port) => this.upstreams.pool(host, port),
       mainPort: settings.listen_port,
       healthPath: `/${settings.health_check_endpoint_name}`,
       readyPath: `/${settings.readiness_check_endpoint_name}`,
@@ -147,8 +167,23 @@ class Plane implements DataPlane {
     return path === rules.readyPath ? health.ready : null;
   }
 
+  tickets(keys: TicketKeys): void {
+    this.tls.tickets(keys);
+  }
+
   accept(handle: TcpHandle, port: number): void {
-    const caller = new Caller(handle, port, this.callerContext);
+    if (!this.tls.serves(port)) this.admit(plainTransport(handle), port);
+    else if (this.draining === null) this.tls.accept(handle, port);
+    else handle.close();
+  }
+
+  private pendingChanged(): void {
+    this.hooks.loadChanged();
+    this.drained();
+  }
+
+  private admit(transport: Transport, port: number): void {
+    const caller = new Caller(transport, port, this.callerContext);
     this.callers.add(caller);
     if (this.draining !== null) caller.drain();
     this.hooks.loadChanged();
@@ -165,12 +200,13 @@ class Plane implements DataPlane {
   }
 
   load(): Load {
-    return { connections: this.callers.size, calls: this.relay.calls };
+    return { connections: this.callers.size + this.tls.pending, calls: this.relay.calls };
   }
 
   private tick(): void {
     const now = Math.trunc(performance.now());
     this.clock.now = now;
+    this.tls.tick(now);
     for (const caller of this.callers) caller.tick(now);
     this.upstreams.tick(now);
     this.relay.tick(now);
@@ -215,6 +251,8 @@ class Plane implements DataPlane {
         resolve = done;
       });
       this.draining = { resolve, promise, by };
+      // Nobody has begun a call there yet: they find another gateway at once.
+      this.tls.close();
       for (const caller of this.callers) caller.drain();
     } else if (by < this.draining.by) this.draining.by = by;
     if (timeoutMs === 0) this.endEverything();
@@ -234,7 +272,7 @@ class Plane implements DataPlane {
   }
 
   private drained(): void {
-    if (this.draining === null || this.callers.size > 0) return;
+    if (this.draining === null || this.callers.size + this.tls.pending > 0) return;
     if (this.ticker !== null) clearInterval(this.ticker);
     this.ticker = null;
     this.upstreams?.destroy();

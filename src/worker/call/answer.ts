@@ -34,12 +34,18 @@ export function sendAnswer(stream: Stream, answer: Answer, grpc: boolean, head: 
       store.field(":status", "200"),
       store.field("content-type", "application/grpc"),
       ...grpcStatusFields(store, answer.grpc, answer.message),
+      ...moreFields(store, answer),
     ];
     sendFields(stream, fields, true);
     return;
   }
   const body = answer.plain ? answer.message : `${JSON.stringify({ error: answer.message }, null, 4)}\n`;
-  sendText(stream, answer.http, answer.plain ? "text/plain" : "application/json", body, head, generator);
+  const type = answer.plain ? "text/plain" : "application/json";
+  sendText(stream, answer.http, type, body, head, generator, moreFields(store, answer));
+}
+
+function moreFields(store: FieldStore, answer: Answer): Field[] {
+  return Object.entries(answer.fields ?? {}).map(([name, value]) => store.field(name, value));
 }
 
 export function sendText(
@@ -49,6 +55,7 @@ export function sendText(
   text: string,
   head: boolean,
   generator: boolean,
+  more: readonly Field[] = [],
 ): void {
   const store = stream.connection.shared.fields;
   const body = Buffer.from(text, "utf8");
@@ -58,6 +65,7 @@ export function sendText(
     store.field("content-length", String(body.length)),
   ];
   if (generator) fields.push(store.field("x-generator", "sluice"));
+  fields.push(...more);
   sendFields(stream, fields, head);
   if (!head) sendData(stream, null, new ReadBlock(body, null), -1, 0, body.length, Flag.END_STREAM);
 }

@@ -10,6 +10,8 @@ export interface Answer {
   readonly message: string;
   /** Tyk answers an unknown path with plain text; all else is JSON. */
   readonly plain: boolean;
+  /** Further fields of the answer, by name. */
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 function row(id: string, grpc: number, http: number, message: string, plain = false): Answer {
@@ -19,6 +21,10 @@ function row(id: string, grpc: number, http: number, message: string, plain = fa
 export const ANSWERS = {
   noRoute: row("no_route", GrpcStatus.UNIMPLEMENTED, 404, "Not Found", true),
   notPost: row("method", GrpcStatus.UNIMPLEMENTED, 405, "gRPC calls use the method POST"),
+  methodNotAllowed: row("method", GrpcStatus.UNIMPLEMENTED, 405, "Method Not Allowed"),
+  noTargetPath: row("rewrite_target", GrpcStatus.UNAVAILABLE, 502, "The rewritten address names no service"),
+  storeAway: row("store", GrpcStatus.UNAVAILABLE, 503, "limits cannot be counted at the moment"),
+  certificate: row("certificate", GrpcStatus.PERMISSION_DENIED, 403, "Client TLS certificate is required"),
   headersTooLarge: row("headers_too_large", GrpcStatus.RESOURCE_EXHAUSTED, 431, "Request header fields are too large"),
   unreachable: row("unreachable", GrpcStatus.UNAVAILABLE, 503, "There was a problem proxying the request"),
   noTarget: row("no_target", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),

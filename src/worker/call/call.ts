@@ -4,13 +4,18 @@
 import type { ReadBlock } from "../../shared/base/read-block.js";
 import type { Field } from "../../shared/http2/hpack/field.js";
 import type { Stream } from "../../shared/http2/stream.js";
+import type { Waiting } from "../admit/limits/waiting.js";
 import type { Endpoint } from "../upstream/endpoint.js";
 import type { MessageMeter } from "./message-meter.js";
-import type { Plan } from "./plan.js";
+import type { Plan, Prepared } from "./plan.js";
 
 export class Call {
   readonly down: Stream;
   readonly plan: Plan;
+  /** What was decided about it; null while the gate is still asking. */
+  prepared: Prepared | null;
+  /** It waits for a unit of a limit. */
+  limits: Waiting | null = null;
   /** What fills the plan's gaps. */
   readonly volatile: readonly Field[];
   up: Stream | null = null;
@@ -48,6 +53,7 @@ export class Call {
   constructor(down: Stream, plan: Plan, volatile: readonly Field[], requestEnded: boolean) {
     this.down = down;
     this.plan = plan;
+    this.prepared = plan.prepared;
     this.volatile = volatile;
     this.requestEnded = requestEnded;
   }

@@ -41,7 +41,9 @@ export class CallerEvents implements ConnectionEvents {
     }
     const call = new Call(down, plan, plan.volatileOf(list), end);
     down.owner = call;
-    this.relay.start(call);
+    this.relay.calls++;
+    if (plan.gate === null) this.relay.start(call);
+    else this.relay.admission!.admit(call, list);
   }
 
   private planFor(c: Connection, list: FieldList, memo: HeaderMemo | null): Plan {
@@ -58,7 +60,7 @@ export class CallerEvents implements ConnectionEvents {
 
   private makePlan(c: Connection, caller: Caller, list: FieldList): Plan {
     const plan = makePlan(list, c, caller.origin, this.relay.rules);
-    if (mayRepeat(list)) caller.plans.remember(plan);
+    if (mayRepeat(plan)) caller.plans.remember(plan);
     return plan;
   }
 

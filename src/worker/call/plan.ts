@@ -3,128 +3,45 @@
 // plan that any value fills. Made on the slow path by planner.ts; looked up once per call.
 
 import type { Connection } from "../../shared/http2/connection.js";
-import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
 import type { Field, FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
+import type { ApiGate } from "../admit/api-gate.js";
+import type { Decision } from "../admit/decision.js";
 import type { Route } from "../route/route.js";
+import type { TargetPool } from "../upstream/target-pool.js";
 import type { Answer } from "./answers.js";
-import type { Rules } from "./planner.js";
+import type { Outgoing } from "./outgoing.js";
+import type { Origin, Rules } from "./planner.js";
 
-/** A header block for one upstream connection; valid while its encoder's table stays as it was. */
-interface EncodedOnce {
-  readonly connection: Connection;
-  readonly generation: number;
-  readonly bytes: Uint8Array;
-  /** Where, in `bytes`, the gaps' literals are put in; ascending. */
-  readonly cuts: readonly number[];
+/** What the gate decided about a plan's calls, and what is forwarded then. */
+export class Prepared {
+  /** Null on an API that the gate has nothing to say about. */
+  readonly decision: Decision | null;
+  /** The targets' pools, in order. */
+  readonly pools: readonly TargetPool[];
+  /** The header list for each of them. */
+  readonly outgoing: readonly Outgoing[];
+
+  constructor(decision: Decision | null, pools: readonly TargetPool[], outgoing: readonly Outgoing[]) {
+    this.decision = decision;
+    this.pools = pools;
+    this.outgoing = outgoing;
+  }
 }
 
-const MAX_ENCODED = 8;
-
-/** The header list as one target gets it: fields, and gaps that name a position of the caller's list. */
-export class Outgoing {
-  /** Null where a gap is. */
+export interface PlanParts {
   readonly fields: readonly (Field | null)[];
-  /** For each gap in order, the position in the caller's list. */
-  readonly gaps: readonly number[];
-  private encoded: EncodedOnce[] = [];
-
-  constructor(fields: readonly (Field | null)[], gaps: readonly number[]) {
-    this.fields = fields;
-    this.gaps = gaps;
-  }
-
-  /** The header block for `c` is left in `block` up to the returned length. `volatile` holds the gaps' fields. */
-  encode(c: Connection, volatile: readonly Field[]): number {
-    const encoder = c.encoder;
-    for (let i = 0; i < this.encoded.length; i++) {
-      const known = this.encoded[i]!;
-      if (known.connection !== c) continue;
-      if (known.generation === encoder.generation) return assemble(known, volatile);
-      this.encoded.splice(i, 1);
-      break;
-    }
-    const length = encoder.encode(this.filled(volatile), this.fields.length);
-    room(length);
-    block.set(encoder.out.subarray(0, length));
-    if (!encoder.lastInserted) this.remember(c);
-    return length;
-  }
-
-  /** The whole list of fields for one call. */
-  filled(volatile: readonly Field[]): Field[] {
-    let gap = 0;
-    return this.fields.map((field) => field ?? volatile[gap++]!);
-  }
-
-  private remember(c: Connection): void {
-    const encoder = c.encoder;
-    const runs: Uint8Array[] = [];
-    const cuts: number[] = [];
-    let run: Field[] = [];
-    let length = 0;
-    const close = (): void => {
-      const n = encoder.encode(run, run.length);
-      runs.push(encoder.out.slice(0, n));
-      length += n;
-      run = [];
-    };
-    const generation = encoder.generation;
-    for (const field of this.fields) {
-      if (field !== null) run.push(field);
-      else {
-        close();
-        cuts.push(length);
-      }
-    }
-    close();
-    if (encoder.generation !== generation || encoder.lastInserted) return;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const part of runs) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    if (this.encoded.length >= MAX_ENCODED) this.encoded.shift();
-    this.encoded.push({ connection: c, generation, bytes, cuts });
-  }
-}
-
-/** The last block encoded; valid until the next. */
-export let block: Uint8Array = new Uint8Array(4_096);
-
-function room(n: number): void {
-  if (n > block.length) block = new Uint8Array(Math.max(n, block.length * 2));
-}
-
-function assemble(known: EncodedOnce, volatile: readonly Field[]): number {
-  const { bytes, cuts } = known;
-  if (cuts.length === 0) {
-    block = bytes.length > block.length ? new Uint8Array(bytes.length * 2) : block;
-    copyInto(bytes, 0, bytes.length, 0);
-    return bytes.length;
-  }
-  let bound = bytes.length;
-  for (let i = 0; i < cuts.length; i++) bound += literalBound(volatile[i]!);
-  room(bound);
-  let from = 0;
-  let at = 0;
-  for (let i = 0; i < cuts.length; i++) {
-    const cut = cuts[i]!;
-    copyInto(bytes, from, cut, at);
-    at = encodeLiteral(volatile[i]!, block, at + cut - from);
-    from = cut;
-  }
-  copyInto(bytes, from, bytes.length, at);
-  return at + bytes.length - from;
-}
-
-function copyInto(from: Uint8Array, start: number, end: number, at: number): void {
-  if (end - start > 64) {
-    block.set(from.subarray(start, end), at);
-    return;
-  }
-  for (let i = start; i < end; i++) block[at++] = from[i]!;
+  readonly names: readonly FieldName[];
+  readonly rules: Rules;
+  readonly connection: Connection;
+  readonly origin: Origin;
+  readonly method: string;
+  readonly path: string;
+  readonly grpc: boolean;
+  readonly answer: Answer | null;
+  readonly health: "hello" | "ready" | null;
+  readonly route: Route | null;
+  readonly gate: ApiGate | null;
 }
 
 export class Plan {
@@ -135,6 +52,9 @@ export class Plan {
   readonly rules: Rules;
   /** The connection it was made for. */
   readonly connection: Connection;
+  readonly origin: Origin;
+  readonly method: string;
+  readonly path: string;
   readonly grpc: boolean;
   /** The method is HEAD. */
   readonly head: boolean;
@@ -143,34 +63,28 @@ export class Plan {
   /** Set when /hello or /ready is asked for. */
   readonly health: "hello" | "ready" | null;
   readonly route: Route | null;
-  /** By target of the route. */
-  readonly outgoing: readonly Outgoing[];
+  /** What decides about its calls; null where everybody may call. */
+  readonly gate: ApiGate | null;
+  /** What was last decided, as long as it holds. */
+  prepared: Prepared | null = null;
   readonly gaps: number;
 
-  constructor(init: {
-    fields: readonly (Field | null)[];
-    names: readonly FieldName[];
-    rules: Rules;
-    connection: Connection;
-    grpc: boolean;
-    head: boolean;
-    answer: Answer | null;
-    health: "hello" | "ready" | null;
-    route: Route | null;
-    outgoing: readonly Outgoing[];
-  }) {
-    this.fields = init.fields;
-    this.names = init.names;
-    this.rules = init.rules;
-    this.connection = init.connection;
-    this.grpc = init.grpc;
-    this.head = init.head;
-    this.answer = init.answer;
-    this.health = init.health;
-    this.route = init.route;
-    this.outgoing = init.outgoing;
+  constructor(parts: PlanParts) {
+    this.fields = parts.fields;
+    this.names = parts.names;
+    this.rules = parts.rules;
+    this.connection = parts.connection;
+    this.origin = parts.origin;
+    this.method = parts.method;
+    this.path = parts.path;
+    this.grpc = parts.grpc;
+    this.head = parts.method === "HEAD";
+    this.answer = parts.answer;
+    this.health = parts.health;
+    this.route = parts.route;
+    this.gate = parts.gate;
     let gaps = 0;
-    for (const field of init.fields) if (field === null) gaps++;
+    for (const field of parts.fields) if (field === null) gaps++;
     this.gaps = gaps;
   }
 

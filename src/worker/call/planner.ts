@@ -1,17 +1,19 @@
-// The slow path of a request: finds the route, decides whether the gateway answers itself, and writes down the header
-// list each target gets. Governed by RFC 9113 section 8, RFC 9110 section 7.6 and Tyk's proxy rules (spec 6.5). Runs
-// once per new combination of fields on a connection.
+// The slow path of a request: finds the route, and decides whether the gateway answers by itself or the gate has a say.
+// Governed by the order of answers in spec 6.6. Runs once per new combination of fields on a connection.
 
 import { isGrpcContentType } from "../../shared/grpc/content-type.js";
 import type { Connection } from "../../shared/http2/connection.js";
-import { Field, FieldKind, type FieldName, type FieldStore } from "../../shared/http2/hpack/field.js";
+import { type Field, FieldKind, type FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
-import type { Target } from "../../shared/model/api-definition.js";
+import type { ApiGate } from "../admit/api-gate.js";
 import type { Route } from "../route/route.js";
 import type { RouteTable } from "../route/table.js";
+import type { AllowList } from "../tls/allow-list.js";
+import type { PeerCertificate } from "../tls/peer-certificate.js";
 import type { TargetPool } from "../upstream/target-pool.js";
 import { ANSWERS, type Answer } from "./answers.js";
-import { Outgoing, Plan } from "./plan.js";
+import { DROPPED, preparedFor } from "./forwarding.js";
+import { Plan } from "./plan.js";
 
 /** What a worker's configuration says about requests; a new one is made for every configuration. */
 export interface Rules {
@@ -21,6 +23,12 @@ export interface Rules {
   readonly pools: readonly (readonly TargetPool[])[];
   /** By route number, the target whose turn it was last. */
   readonly turns: Int32Array;
+  /** The pool of a service that a rewrite names; null when there are too many of them. */
+  poolFor(host: string, port: number): TargetPool | null;
+  /** By route number, what the gate asks; null where everybody may call. */
+  readonly gates: readonly (ApiGate | null)[];
+  /** By route number, whose certificates may call; null where none is needed. */
+  readonly allowed: readonly (AllowList | null)[];
   readonly mainPort: number;
   readonly healthPath: string;
   readonly readyPath: string;
@@ -31,10 +39,11 @@ export interface Rules {
 export interface Origin {
   readonly port: number;
   readonly address: string;
+  /** Inside TLS. */
+  readonly secure: boolean;
+  /** The certificate whose key the caller proved to hold, if it was asked and has one. */
+  readonly peer: PeerCertificate | null;
 }
-
-/** Dropped on the way to the service (RFC 9110 7.6.1 and Tyk's list); connection-specific fields never get here. */
-const DROPPED = new Set(["proxy-authorization", "proxy-authenticate", "trailer"]);
 
 export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: Rules): Plan {
   const path = list.path!.value;
@@ -46,24 +55,36 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   if (health === null) {
     route = rules.routes.match(origin.port, (list.authority ?? list.host)?.value ?? "", path);
     if (route === null) answer = ANSWERS.noRoute;
-    else if (grpc && method !== "POST") answer = ANSWERS.notPost;
-  } else if (method !== "GET" && method !== "HEAD") answer = { ...ANSWERS.notPost, message: "Method Not Allowed" };
-  const gaps = gapsOf(list);
-  return new Plan({
-    fields: list.fields.slice(0, list.length).map((field, i) => (gaps[i] ? null : field)),
-    names: list.fields.slice(0, list.length).map((field) => field.name),
+    else
+      answer =
+        certificateAnswer(origin, rules.allowed[route.id]!) ?? (grpc && method !== "POST" ? ANSWERS.notPost : null);
+  } else if (method !== "GET" && method !== "HEAD") answer = ANSWERS.methodNotAllowed;
+  if (answer !== null) route = null;
+  const gate = route === null ? null : rules.gates[route.id]!;
+  const fields = list.fields.slice(0, list.length);
+  const plan = new Plan({
+    fields: fields.map((field) => (isGap(field, gate) ? null : field)),
+    names: fields.map((field) => field.name),
     rules,
     connection: c,
+    origin,
+    method,
+    path,
     grpc,
-    head: method === "HEAD",
     answer,
     health: answer === null ? health : null,
-    route: answer === null ? route : null,
-    outgoing:
-      route === null || answer !== null
-        ? []
-        : route.targets.map((target) => outgoingFor(list, gaps, route, target, c.shared.fields, origin)),
+    route,
+    gate,
   });
+  if (route !== null && gate === null) plan.prepared = preparedFor(plan, null, rules.pools[route.id]!);
+  return plan;
+}
+
+/** Static mutual TLS: asked again on every connection and for every API, whatever the handshake was like. */
+function certificateAnswer(origin: Origin, allowed: AllowList | null): Answer | null {
+  if (allowed === null) return null;
+  const refusal = origin.secure ? allowed.refusal(origin.peer, Date.now()) : "TLS not enabled";
+  return refusal === "" ? null : { ...ANSWERS.certificate, message: refusal };
 }
 
 function healthPath(path: string, origin: Origin, rules: Rules): "hello" | "ready" | null {
@@ -74,85 +95,31 @@ function healthPath(path: string, origin: Origin, rules: Rules): "hello" | "read
 }
 
 /** A field that is not interned and that nothing is decided by. */
-function gapsOf(list: FieldList): boolean[] {
-  const gaps: boolean[] = [];
-  for (let i = 0; i < list.length; i++) {
-    const field = list.fields[i]!;
-    gaps.push(!field.stable && !decides(field.name));
-  }
-  return gaps;
+function isGap(field: Field, gate: ApiGate | null): boolean {
+  return !field.stable && !decides(field.name, gate);
 }
 
-function decides(name: FieldName): boolean {
+function decides(name: FieldName, gate: ApiGate | null): boolean {
+  if (gate?.fields.includes(name.text) === true) return true;
   switch (name.kind) {
     case FieldKind.REGULAR:
+      return DROPPED.has(name.text);
     case FieldKind.COOKIE:
-    case FieldKind.CREDENTIAL:
     case FieldKind.USER_AGENT:
     case FieldKind.GRPC_TIMEOUT:
     case FieldKind.CONTENT_LENGTH:
     case FieldKind.GRPC_ENCODING:
-      return DROPPED.has(name.text);
+      return false;
+    case FieldKind.CREDENTIAL:
+      // What an API strips is stripped from its own list of fields; proxy-authorization goes always.
+      return DROPPED.has(name.text) || gate !== null;
     default:
       return true;
   }
 }
 
-/** True when a request with these fields may come again: nothing that decides changes with every call. */
-export function mayRepeat(list: FieldList): boolean {
-  for (let i = 0; i < list.length; i++) {
-    const field = list.fields[i]!;
-    if (!field.stable && decides(field.name)) return false;
-  }
+/** True when requests with the plan's fields may come again: nothing that decides changes with every call. */
+export function mayRepeat(plan: Plan): boolean {
+  for (const field of plan.fields) if (field !== null && !field.stable) return false;
   return true;
-}
-
-function outgoingFor(
-  list: FieldList,
-  gaps: readonly boolean[],
-  route: Route,
-  target: Target,
-  store: FieldStore,
-  origin: Origin,
-): Outgoing {
-  const fields: (Field | null)[] = [];
-  const positions: number[] = [];
-  const authority = authorityFor(list, route, target, store);
-  let placed = list.authority !== null;
-  let forwarded = "";
-  let forwardedAt = -1;
-  const like = (field: Field, value: string): Field =>
-    field.stable
-      ? store.field(field.name, value, field.neverIndexed)
-      : new Field(field.name, value, field.neverIndexed, false);
-  for (let i = 0; i < list.length; i++) {
-    const field = list.fields[i]!;
-    const kind = field.name.kind;
-    if (!placed && !field.name.text.startsWith(":")) {
-      fields.push(authority);
-      placed = true;
-    }
-    if (gaps[i]) {
-      positions.push(i);
-      fields.push(null);
-    } else if (kind === FieldKind.SCHEME) fields.push(store.field(field.name, "http"));
-    else if (kind === FieldKind.AUTHORITY) fields.push(authority);
-    else if (kind === FieldKind.PATH) fields.push(like(field, route.upstreamPath(field.value, target)));
-    else if (kind === FieldKind.X_FORWARDED_FOR) {
-      forwarded = forwarded === "" ? field.value : `${forwarded}, ${field.value}`;
-      if (forwardedAt < 0) {
-        forwardedAt = fields.length;
-        fields.push(field);
-      }
-    } else if (kind !== FieldKind.HOST && !DROPPED.has(field.name.text)) fields.push(field);
-  }
-  if (!placed) fields.push(authority);
-  if (forwardedAt < 0) fields.push(store.field("x-forwarded-for", origin.address));
-  else fields[forwardedAt] = like(fields[forwardedAt]!, `${forwarded}, ${origin.address}`);
-  return new Outgoing(fields, positions);
-}
-
-function authorityFor(list: FieldList, route: Route, target: Target, store: FieldStore): Field {
-  const sent = list.authority ?? list.host;
-  return store.field(":authority", route.preserveHost && sent !== null ? sent.value : target.authority);
 }

@@ -15,11 +15,12 @@ import type { HealthState } from "../../shared/messages.js";
 import type { Turn } from "../net/turn.js";
 import type { Link } from "../upstream/link.js";
 import type { CallRunner } from "../upstream/upstreams.js";
+import type { Admission } from "./admission.js";
 import { sendAnswer, sendStatusTrailers } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
 import { HeldRequests } from "./held-request.js";
-import { block as encodedBlock } from "./plan.js";
+import { block as encodedBlock } from "./outgoing.js";
 import type { Rules } from "./planner.js";
 
 /** How often a call may move on unseen. */
@@ -40,6 +41,8 @@ export class Relay implements CallRunner {
   rules!: Rules;
   health!: HealthState;
   held: HeldRequests = new HeldRequests(65_536, 8_388_608);
+  /** Set while some API has a gate. */
+  admission: Admission | null = null;
   calls = 0;
   private lingering: Lingering[] = [];
   private readonly starting: Call[] = [];
@@ -55,7 +58,6 @@ export class Relay implements CallRunner {
    * (CVE-2023-44487) so costs its service nothing, and what came of the request meanwhile leaves together.
    */
   start(call: Call): void {
-    this.calls++;
     this.starting.push(call);
     this.turn.ask();
   }
@@ -73,10 +75,11 @@ export class Relay implements CallRunner {
   /** Gives the call to the next of its route's targets. */
   private give(call: Call): void {
     call.given = true;
-    const route = call.plan.route!.id;
-    const { pools: byRoute, turns } = call.plan.rules;
-    const pools = byRoute[route]!;
+    const pools = call.prepared!.pools;
+    if (pools.length === 0) return this.fail(call, ANSWERS.noTargetPath);
     if (pools.length > 1) {
+      const route = call.plan.route!.id;
+      const { turns } = call.plan.rules;
       turns[route] = (turns[route]! + 1) % pools.length;
       call.target = turns[route]!;
     }
@@ -92,7 +95,7 @@ export class Relay implements CallRunner {
     up.peer = call.down;
     up.bodyless = call.plan.head;
     call.down.peer = up;
-    const length = call.plan.outgoing[call.target]!.encode(c, call.volatile);
+    const length = call.prepared!.outgoing[call.target]!.encode(c, call.volatile);
     const bare = call.heldBlock === null && call.requestTrailers === null;
     sendHeaderBlock(up, encodedBlock, length, call.requestEnded && bare);
     if (!bare) this.sendHeld(call, up);
@@ -139,7 +142,7 @@ export class Relay implements CallRunner {
       if (ends) call.requestEnded = true;
       return;
     }
-    if (!call.given) this.give(call);
+    if (!call.given && call.prepared !== null && call.limits === null) this.give(call);
     if (call.finished) return;
     if (call.up === null) return this.fail(call, ANSWERS.overloaded);
     if (ends) call.requestEnded = true;
@@ -155,7 +158,7 @@ export class Relay implements CallRunner {
     if (call.responded || call.heldLost || call.moves >= MAX_MOVES || call.finished) return false;
     call.moves++;
     // The rules it began with: a configuration that came meanwhile is for later calls.
-    const pools = call.plan.rules.pools[call.plan.route!.id]!;
+    const { pools } = call.prepared!;
     for (let i = 1; i <= pools.length; i++) {
       const target = (call.target + i) % pools.length;
       if (!pools[target]!.hopeful) continue;
@@ -181,6 +184,11 @@ export class Relay implements CallRunner {
       sendStatusTrailers(down, answer);
       this.linger(down);
     } else resetStream(down, code);
+  }
+
+  /** The coarse clock, ms. */
+  get now(): number {
+    return this.turn.clock.now;
   }
 
   /** A stream of its own, never proxied, gets `answer`. */
@@ -222,6 +230,7 @@ export class Relay implements CallRunner {
     if (call.finished) return;
     call.finished = true;
     call.waitingAt = null;
+    call.limits?.cancel();
     this.calls--;
     if (call.heldBlock !== null) this.held.release(call);
     call.down.owner = null;

@@ -39,8 +39,28 @@ export class ServiceEvents implements ConnectionEvents {
       call.measured = list.contentLength >= 0;
       if (call.heldBlock !== null) this.relay.held.release(call);
     }
-    sendList(call.down, list, memo, end);
+    const session = call.prepared!.decision?.session ?? null;
+    if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
+    else this.sendWithRates(call, list, memo, end);
     if (end) this.complete(call, up);
+  }
+
+  private sendWithRates(call: Call, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
+    const { down } = call;
+    // Encoding changes the table both sides share: only for a block that is sent.
+    if (down.state === State.CLOSED) return;
+    const c = down.connection;
+    const admission = this.relay.admission!;
+    const { rates, options, engine } = admission;
+    const { limits } = call.prepared!.decision!;
+    const length = rates.encode(c.shared.fields, limits, options.quotaHeaders, this.relay.now, engine.offset);
+    if (rates.has(list)) {
+      const fields = rates.without(list);
+      sendTwo(down, c.encoder.out, c.encoder.encode(fields, fields.length), rates.block, length, end);
+      return;
+    }
+    const base = blockFor(down, list, memo);
+    sendTwo(down, base, blockLength, rates.block, length, end);
   }
 
   trailers(up: Stream, list: FieldList, memo: HeaderMemo | null): void {
@@ -154,23 +174,42 @@ export class ServiceEvents implements ConnectionEvents {
   }
 }
 
+/** The length of what `blockFor` returned last. */
+let blockLength = 0;
+
+/** The list as the caller's connection gets it; valid until its encoder is used again. */
+function blockFor(down: Stream, list: FieldList, memo: HeaderMemo | null): Uint8Array {
+  const { encoder, owner } = down.connection;
+  if (memo === null) {
+    blockLength = encoder.encode(list.fields, list.length);
+    return encoder.out;
+  }
+  const { blocks } = owner as Caller;
+  const known = blocks.find(memo, encoder.generation);
+  if (known !== null) {
+    blockLength = known.length;
+    return known;
+  }
+  blockLength = encoder.encode(list.fields, list.length);
+  if (!encoder.lastInserted) blocks.remember(memo, encoder.generation, encoder.out.slice(0, blockLength));
+  return encoder.out;
+}
+
 function sendList(down: Stream, list: FieldList, memo: HeaderMemo | null, ends: boolean): void {
   if (down.state === State.CLOSED) return;
-  const c = down.connection;
-  if (memo === null) {
-    const length = c.encoder.encode(list.fields, list.length);
-    sendHeaderBlock(down, c.encoder.out, length, ends);
-    return;
-  }
-  const blocks = (c.owner as Caller).blocks;
-  const known = blocks.find(memo, c.encoder.generation);
-  if (known !== null) {
-    sendHeaderBlock(down, known, known.length, ends);
-    return;
-  }
-  const length = c.encoder.encode(list.fields, list.length);
-  if (!c.encoder.lastInserted) blocks.remember(memo, c.encoder.generation, c.encoder.out.slice(0, length));
-  sendHeaderBlock(down, c.encoder.out, length, ends);
+  const block = blockFor(down, list, memo);
+  sendHeaderBlock(down, block, blockLength, ends);
+}
+
+let joined: Uint8Array = new Uint8Array(4_096);
+
+/** One header block of two parts; the second must not depend on the table. */
+function sendTwo(down: Stream, one: Uint8Array, n: number, two: Uint8Array, m: number, ends: boolean): void {
+  if (down.state === State.CLOSED) return;
+  if (n + m > joined.length) joined = new Uint8Array((n + m) * 2);
+  for (let i = 0; i < n; i++) joined[i] = one[i]!;
+  for (let i = 0; i < m; i++) joined[n + i] = two[i]!;
+  sendHeaderBlock(down, joined, n + m, ends);
 }
 
 function sendFields(down: Stream, fields: readonly Field[], ends: boolean): void {

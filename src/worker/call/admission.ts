@@ -1,0 +1,155 @@
+// Between a plan and its call: asks the gate, takes units of limits, and turns denials into answers. The gate's decision
+// is kept with the plan, so that a call whose fields came before costs a comparison and a few integer operations.
+// Contract: the heads of admit/gate.ts and admit/limits/limit.ts. Runs once per call of an API with a gate.
+
+import { FieldKind } from "../../shared/http2/hpack/field.js";
+import type { FieldList } from "../../shared/http2/hpack/field-list.js";
+import type { Decision } from "../admit/decision.js";
+import type { Gate } from "../admit/gate.js";
+import type { LimitEngine } from "../admit/limits/engine.js";
+import { readHeaders } from "../admit/limits/headers.js";
+import { ADMIT, API_RATE, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
+import type { LimitSet } from "../admit/limits/set.js";
+import * as verdicts from "../admit/verdicts.js";
+import { sendText } from "./answer.js";
+import { ANSWERS, type Answer } from "./answers.js";
+import type { Call } from "./call.js";
+import { preparedFor } from "./forwarding.js";
+import type { Prepared } from "./plan.js";
+import { RateFields } from "./rate-fields.js";
+import type { Relay } from "./relay.js";
+
+export interface AdmissionOptions {
+  /** `rate_limit_response_headers` is "quotas" (Tyk's default), not "rate_limits". */
+  readonly quotaHeaders: boolean;
+  /** gRPC callers get Tyk's HTTP answers too. */
+  readonly httpAnswers: boolean;
+}
+
+export class Admission {
+  readonly gate: Gate;
+  readonly engine: LimitEngine;
+  readonly rates: RateFields;
+  options: AdmissionOptions;
+  private readonly relay: Relay;
+
+  constructor(relay: Relay, gate: Gate, engine: LimitEngine, options: AdmissionOptions) {
+    this.relay = relay;
+    this.gate = gate;
+    this.engine = engine;
+    this.options = options;
+    this.rates = new RateFields();
+  }
+
+  admit(call: Call, list: FieldList): void {
+    const { plan } = call;
+    const now = this.relay.now;
+    const known = plan.prepared;
+    if (known !== null && known.decision !== null && this.gate.holds(known.decision, now)) {
+      this.judge(call, known);
+      return;
+    }
+    call.prepared = null;
+    const request = {
+      api: plan.gate!,
+      method: plan.method,
+      path: plan.path,
+      peer: plan.origin.address,
+      get: (name: string) => textOfField(list, name),
+    };
+    const decision = this.gate.admit(request, (later) => this.decided(call, later));
+    if (decision !== 0) this.decided(call, decision);
+  }
+
+  private decided(call: Call, decision: Decision): void {
+    const { plan } = call;
+    const prepared = preparedFor(plan, decision, plan.rules.pools[plan.route!.id]!);
+    if (decision.validUntil > 0) plan.prepared = prepared;
+    if (!call.finished) this.judge(call, prepared);
+  }
+
+  private judge(call: Call, prepared: Prepared): void {
+    const decision = prepared.decision!;
+    call.prepared = prepared;
+    if (decision.verdict !== 0) return this.deny(call, this.gate.verdicts[decision.verdict]!);
+    if (decision.reply !== undefined) return this.reply(call, decision.reply);
+    const { limits } = decision;
+    if (limits === null) return this.relay.start(call);
+    const now = this.relay.now;
+    const verdict = limits.take(now);
+    if (verdict === ADMIT) this.relay.start(call);
+    else if (verdict === WAIT) {
+      const waiting = limits.wait({ decided: (later, at) => this.limitsDecided(call, limits, later, at) }, now);
+      if (!call.finished && !call.given && !waiting.done) call.limits = waiting;
+    } else this.limitsDecided(call, limits, verdict, now);
+  }
+
+  private limitsDecided(call: Call, limits: LimitSet, verdict: number, now: number): void {
+    call.limits = null;
+    if (call.finished) return;
+    if (verdict === ADMIT) this.relay.start(call);
+    else if (verdict === DENY) this.limited(call, limits, now);
+    else this.relay.fail(call, ANSWERS.storeAway);
+  }
+
+  /** The unit that was refused says which row, and when it may help to come back. */
+  private limited(call: Call, limits: LimitSet, now: number): void {
+    const kind = limits.denied?.kind;
+    const id = kind === QUOTA ? verdicts.QUOTA : kind === API_RATE ? verdicts.API_RATE : verdicts.KEY_RATE;
+    const retry = limits.retryMs(now);
+    const fields: Record<string, string> = {};
+    if (retry > 0 && kind !== QUOTA) {
+      if (call.plan.grpc && !this.options.httpAnswers) fields["grpc-retry-pushback-ms"] = String(retry);
+      else fields["retry-after"] = String(Math.ceil(retry / 1_000));
+    }
+    if (!this.options.quotaHeaders) {
+      const values = readHeaders(limits, false, now, this.engine.offset, { limit: 0, remaining: 0, reset: 0 });
+      fields["x-ratelimit-limit"] = String(values.limit);
+      fields["x-ratelimit-remaining"] = "0";
+      fields["x-ratelimit-reset"] = String(values.reset);
+    }
+    this.deny(call, this.gate.verdicts[id]!, fields);
+  }
+
+  private deny(call: Call, row: verdicts.VerdictRow, fields: Record<string, string> = {}): void {
+    if (row.challenge) fields["www-authenticate"] = `Basic realm="${realm(call.plan.gate!.name)}"`;
+    const answer: Answer = {
+      id: row.counted,
+      grpc: row.grpc,
+      http: row.http,
+      message: row.message,
+      plain: false,
+      fields,
+    };
+    const { down, plan } = call;
+    this.relay.finish(call);
+    this.relay.answer(down, answer, plan.grpc && !this.options.httpAnswers, plan.head);
+  }
+
+  /** A list's own answer (`method_actions` reply). */
+  private reply(call: Call, reply: NonNullable<Decision["reply"]>): void {
+    const { down, plan } = call;
+    this.relay.finish(call);
+    const store = down.connection.shared.fields;
+    const more = Object.entries(reply.headers).map(([name, value]) => store.field(name.toLowerCase(), value));
+    const typed = more.some((field) => field.name.kind === FieldKind.CONTENT_TYPE);
+    sendText(down, reply.code, typed ? "" : "text/plain", reply.data, plan.head, false, more);
+    this.relay.linger(down);
+  }
+}
+
+/** Several fields of one name are joined: cookies with "; ", all else with ", " (RFC 9113 8.2.3, RFC 9110 5.2). */
+function textOfField(list: FieldList, name: string): string | undefined {
+  let value: string | undefined;
+  for (let i = 0; i < list.length; i++) {
+    const field = list.fields[i]!;
+    if (field.name.text !== name) continue;
+    if (value === undefined) value = field.value;
+    else value += (field.name.kind === FieldKind.COOKIE ? "; " : ", ") + field.value;
+  }
+  return value;
+}
+
+function realm(name: string): string {
+  return name.replace(/[^\x20-\x7e]|["\\]/g, "");
+}

@@ -1,0 +1,113 @@
+// What a target gets of a request's header list: the rewritten pseudo-fields, everything else in its order, and the
+// caller's address. Governed by RFC 9110 section 7.6, RFC 9113 section 8.3 and Tyk's proxy rules (spec 6.5). Runs once
+// per decision.
+
+import { Field, FieldKind, type FieldStore } from "../../shared/http2/hpack/field.js";
+import type { Target } from "../../shared/model/api-definition.js";
+import { parseTarget } from "../../shared/model/target.js";
+import { STRIP_NOTHING, type StripPlan, stripCookie, stripPath } from "../admit/credentials/strip.js";
+import type { Decision } from "../admit/decision.js";
+import type { Route } from "../route/route.js";
+import type { TargetPool } from "../upstream/target-pool.js";
+import { Outgoing } from "./outgoing.js";
+import { type Plan, Prepared } from "./plan.js";
+
+/** Dropped on the way to the service (RFC 9110 7.6.1 and Tyk's list); connection-specific fields never get here. */
+export const DROPPED: ReadonlySet<string> = new Set(["proxy-authorization", "proxy-authenticate", "trailer"]);
+
+/** What is forwarded under `decision`; the work done for the decision before is kept where it is the same. */
+export function preparedFor(plan: Plan, decision: Decision | null, pools: readonly TargetPool[]): Prepared {
+  const before = plan.prepared;
+  if (before !== null && before.decision !== null && decision !== null && before.pools === pools) {
+    const { strip, rewritten } = before.decision;
+    if (strip === decision.strip && rewritten === decision.rewritten && before.outgoing.length > 0) {
+      return new Prepared(decision, pools, before.outgoing);
+    }
+  }
+  if (decision !== null && decision.verdict !== 0) return new Prepared(decision, pools, []);
+  const route = plan.route!;
+  const strip = decision?.strip ?? STRIP_NOTHING;
+  const rewritten = decision?.rewritten;
+  const elsewhere = rewritten === undefined || rewritten.startsWith("/") ? null : parseTarget(rewritten);
+  if (elsewhere !== null) {
+    // A rewrite to a whole URL names another service; one that cannot be read reaches none.
+    if ("problem" in elsewhere) return new Prepared(decision, [], []);
+    const pool = plan.rules.poolFor(elsewhere.host, elsewhere.port);
+    if (pool === null) return new Prepared(decision, [], []);
+    const query = elsewhere.query === "" ? "" : `?${elsewhere.query}`;
+    return new Prepared(decision, [pool], [forTarget(plan, route, elsewhere, strip, elsewhere.basePath + query)]);
+  }
+  const outgoing = route.targets.map((target) =>
+    forTarget(plan, route, target, strip, pathFor(plan, route, target, strip, rewritten)),
+  );
+  return new Prepared(decision, pools, outgoing);
+}
+
+function pathFor(plan: Plan, route: Route, target: Target, strip: StripPlan, rewritten: string | undefined): string {
+  return route.upstreamPath(rewritten ?? stripPath(plan.path, strip.params), target);
+}
+
+function forTarget(plan: Plan, route: Route, target: Target, strip: StripPlan, path: string): Outgoing {
+  const store = plan.connection.shared.fields;
+  const fields: (Field | null)[] = [];
+  const gaps: number[] = [];
+  const sentAuthority = authorityOf(plan);
+  const authority = store.field(
+    ":authority",
+    route.preserveHost && sentAuthority !== "" ? sentAuthority : target.authority,
+  );
+  let placed = plan.names.some((name) => name.kind === FieldKind.AUTHORITY);
+  let forwarded = "";
+  let forwardedAt = -1;
+  let gap = -1;
+  for (let i = 0; i < plan.fields.length; i++) {
+    const field = plan.fields[i]!;
+    const name = plan.names[i]!;
+    if (field === null) gap++;
+    if (!placed && !name.text.startsWith(":")) {
+      fields.push(authority);
+      placed = true;
+    }
+    if (strip.headers.includes(name.text) || DROPPED.has(name.text) || name.kind === FieldKind.HOST) continue;
+    if (field === null) {
+      gaps.push(gap);
+      fields.push(null);
+    } else if (name.kind === FieldKind.SCHEME) fields.push(store.field(name, schemeOf(target)));
+    else if (name.kind === FieldKind.AUTHORITY) fields.push(authority);
+    else if (name.kind === FieldKind.PATH) fields.push(like(store, field, path));
+    else if (name.kind === FieldKind.COOKIE && strip.cookies.length > 0) {
+      const left = stripCookie(field.value, strip.cookies);
+      if (left !== undefined) fields.push(like(store, field, left));
+    } else if (name.kind === FieldKind.X_FORWARDED_FOR) {
+      forwarded = forwarded === "" ? field.value : `${forwarded}, ${field.value}`;
+      if (forwardedAt < 0) {
+        forwardedAt = fields.length;
+        fields.push(field);
+      }
+    } else fields.push(field);
+  }
+  if (!placed) fields.push(authority);
+  if (forwardedAt < 0) fields.push(store.field("x-forwarded-for", plan.origin.address));
+  else fields[forwardedAt] = like(store, fields[forwardedAt]!, `${forwarded}, ${plan.origin.address}`);
+  return new Outgoing(fields, gaps);
+}
+
+/** `:scheme` towards the service is that of the connection (RFC 9113 section 8.3.1). */
+function schemeOf(target: Target): string {
+  return (target.scheme as string) === "https" ? "https" : "http";
+}
+
+function like(store: FieldStore, field: Field, value: string): Field {
+  if (field.stable) return store.field(field.name, value, field.neverIndexed);
+  return new Field(field.name, value, field.neverIndexed, false);
+}
+
+function authorityOf(plan: Plan): string {
+  let host = "";
+  for (let i = 0; i < plan.names.length; i++) {
+    const kind = plan.names[i]!.kind;
+    if (kind === FieldKind.AUTHORITY) return plan.fields[i]?.value ?? "";
+    if (kind === FieldKind.HOST) host = plan.fields[i]?.value ?? "";
+  }
+  return host;
+}
