@@ -16,7 +16,7 @@ export interface LoadOrder {
   readonly varying: boolean;
   /** Calls per second over all connections, on a fixed schedule; 0 = the next call starts when one ends. */
   readonly rate: number;
-  /** Open loop: a proxy that falls behind is timed, not failed; what never started counts with the time it had waited. */
+  /** Open loop: what never started when the time is over counts with the time it had waited; otherwise it starts late, or has failed. */
   readonly tolerant: boolean;
   /** Bulk streams on connections of their own, unmeasured, beside the measured calls. */
   readonly beside: number;

@@ -183,23 +183,28 @@ export class LoadSession implements CallEnds {
     this.#settle();
   }
 
+  /** What was due still starts when a stream becomes free, unless the order asks only how long it would have waited. */
   #stop(): void {
     this.#stopping = true;
-    // Calls that were due and never started are the proxy's doing, not something to forget.
-    for (const now = performance.now(); this.#lateAt < this.#late.length; this.#lateAt++) {
-      if (this.#order.tolerant) this.#ledger.waited(this.#late[this.#lateAt]!, now);
-      else this.#ledger.failed("due but never started: every stream was taken");
-    }
+    if (this.#order.tolerant) this.#countLate((intended, now) => this.#ledger.waited(intended, now));
     this.#settle();
   }
 
+  #countLate(count: (intended: number, now: number) => void): void {
+    for (const now = performance.now(); this.#lateAt < this.#late.length; this.#lateAt++)
+      count(this.#late[this.#lateAt]!, now);
+  }
+
   #giveUp(): void {
+    this.#countLate(() => this.#ledger.failed("due but never started: every stream was taken"));
     for (const link of this.#links) for (let left = link.running; left > 0; left--) this.#ledger.failed("no answer");
     this.#finished();
   }
 
   #settle(): void {
     const allGone = this.#links.every((link) => link.closed);
+    if (allGone && !this.#order.reconnect)
+      this.#countLate(() => this.#ledger.failed("due but never started: no connection left"));
     if (
       (this.#stopping || (allGone && !this.#order.reconnect)) &&
       this.#opening === 0 &&
