@@ -37,18 +37,20 @@ function continues(buf: Buffer, head: number, next: number): boolean {
 
 /**
  * Makes one frame of the run that begins at `head`, in place: its payload, length and END_STREAM are those of all frames
- * together. @returns where the frame after the run begins
+ * together. @returns where the frame after the run begins, or -1 when the run is one tiny frame too many
  */
 export function mergeRun(c: Connection, buf: Buffer, head: number, end: number): number {
   const start = head + FRAME_HEADER;
   let to = start + ((buf[head + 1]! << 8) | buf[head + 2]!);
   let next = to;
+  if (to - start < TINY && c.guard.tinyData(c.shared.clock.now)) return -1;
   while (next + FRAME_HEADER <= end && buf[head + 4] === 0 && continues(buf, head, next)) {
     const from = next + FRAME_HEADER;
     const length = (buf[next + 1]! << 8) | buf[next + 2]!;
     if (from + length > end || to + length - start > DEFAULT_FRAME_SIZE) break;
     const flags = buf[next + 4]!;
-    if (length < TINY && flags === 0) c.guard.tinyData(c.shared.clock.now);
+    // The frame made of them will not look tiny: what they cost is counted here.
+    if (length < TINY && flags === 0 && c.guard.tinyData(c.shared.clock.now)) return -1;
     if (length <= LOOP_COPY) for (let i = 0; i < length; i++) buf[to + i] = buf[from + i]!;
     else buf.copyWithin(to, from, from + length);
     to += length;

@@ -40,6 +40,7 @@ function consume(c: Connection, block: ReadBlock, start: number, end: number): n
     let fault: number;
     if (type === FrameType.DATA && payload + length + FRAME_HEADER <= end && startsRun(c, buf, at, length)) {
       const next = mergeRun(c, buf, at, end);
+      if (next < 0) return Fault.FLOOD_EMPTY_DATA;
       const merged = (buf[at]! << 16) | (buf[at + 1]! << 8) | buf[at + 2]!;
       fault = frame(c, block, at, payload, payload + merged);
       at = next;
