@@ -3,13 +3,14 @@
 // Runs: at start and at the end.
 
 import type { Logger } from "pino";
-import type { HealthState, Port, WorkerConfig } from "../shared/messages.js";
+import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { controlApp } from "./control/app.js";
 import { ControlServer } from "./control/server.js";
 import { healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from "./health.js";
 import { at, ListenError, Listeners } from "./listeners.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { Supervisor } from "./supervisor.js";
+import { LocalShelf, TicketRotation } from "./ticket-keys.js";
 import type { WorkerProcess } from "./worker-process.js";
 
 /** What the loader read and checked. */
@@ -30,6 +31,8 @@ export class Gateway {
   readonly #listeners = new Listeners();
   readonly #supervisor: Supervisor;
   readonly #placement: Placement;
+  readonly #rotation: TicketRotation;
+  #tickets!: TicketKeys;
   #control: ControlServer | undefined;
   #health: HealthState;
 
@@ -42,6 +45,7 @@ export class Gateway {
       config: { generation: 1, ...options.config },
       log: options.log,
       health: () => this.#health,
+      tickets: () => this.#tickets,
       onGreeted: (worker) => this.#share(worker),
       onRelieved: () => this.#placement.workersChanged(),
       onReturned: (connections) => {
@@ -49,6 +53,8 @@ export class Gateway {
       },
     });
     const choose = options.config.settings.accept === "round_robin" ? roundRobin() : leastConnections();
+    const lifetime = options.config.settings.http_server_options.ticket_lifetime * 1_000;
+    this.#rotation = new TicketRotation(new LocalShelf(), lifetime, (keys) => this.#setTickets(keys));
     this.#placement = new Placement(choose, () => this.#supervisor.workers);
   }
 
@@ -57,6 +63,7 @@ export class Gateway {
     try {
       await this.#openPorts();
       await this.#openControl();
+      await this.#rotation.start();
       await this.#supervisor.start();
     } catch (error) {
       await this.#abandon();
@@ -75,6 +82,7 @@ export class Gateway {
     this.#setHealth(SHUTTING_DOWN);
     this.#listeners.close();
     this.#placement.close();
+    this.#rotation.stop();
     await this.#supervisor.end(timeoutMs);
     await this.#control?.close();
   }
@@ -115,6 +123,11 @@ export class Gateway {
     for (const { handle, port } of this.#listeners.open) worker.share(handle, port.port);
   }
 
+  #setTickets(keys: TicketKeys): void {
+    this.#tickets = keys;
+    this.#supervisor.tickets(keys);
+  }
+
   #setHealth(notReady: string): void {
     this.#health = this.#healthBecause(notReady);
     this.#supervisor.health(this.#health);
@@ -128,6 +141,7 @@ export class Gateway {
   async #abandon(): Promise<void> {
     this.#listeners.close();
     this.#placement.close();
+    this.#rotation.stop();
     await this.#supervisor.end(0);
     await this.#control?.close();
   }

@@ -4,6 +4,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CertificateCollection, type Certificates } from "../shared/certificates/collection.js";
 import { OMIT_FILE } from "../shared/config/environment.js";
 import { type ReadSettings, readSettings } from "../shared/config/read.js";
 import type { Settings } from "../shared/config.js";
@@ -11,7 +12,7 @@ import type { ApiDefinition, ClosedPath } from "../shared/model/api-definition.j
 import { type Assembly, assemble, type LeftOut, type ListenPort } from "../shared/model/assembly.js";
 import { type Judgement, judgeDefinition } from "../shared/model/definition.js";
 import { readJson } from "../shared/model/json-text.js";
-import type { Problem } from "../shared/model/problem.js";
+import { jsonPath, type Problem } from "../shared/model/problem.js";
 import { judgeUnreadable } from "../shared/model/unreadable.js";
 
 export type { LeftOut, ListenPort } from "../shared/model/assembly.js";
@@ -25,6 +26,8 @@ export interface LoadedConfiguration {
   readonly closed: readonly ClosedPath[];
   readonly left_out: readonly LeftOut[];
   readonly ports: readonly ListenPort[];
+  /** What settings and definitions refer to by path or as PEM. */
+  readonly certificates: Certificates;
   readonly problems: readonly Problem[];
   /** True when there is nothing to start with: broken settings, no folder, nothing left to serve. */
   readonly fatal: boolean;
@@ -53,14 +56,35 @@ export function load(confPath: string | undefined, env: Environment): Load {
   if ("problem" in found) return broken(found.file, undefined, [found.problem]);
   const read = readSettings(found.document, found.file, { env, readFile: (path) => readFileSync(path, "utf8") });
   if (read.settings === undefined) return broken(found.file, read, read.problems);
-  const folder = readFolder(read.settings);
-  const assembly = assemble(folder.judgements, read.settings);
+  const readFile = (path: string) => readFileSync(path, "utf8");
+  const collection = new CertificateCollection(read.settings, readFile);
+  const unusable: Problem[] = [];
+  const settings = collection.settings(read.settings, (path, message) =>
+    unusable.push(error(found.file, jsonPath(path), message)),
+  );
+  if (unusable.length > 0) return broken(found.file, read, [...read.problems, ...unusable]);
+  const folder = readFolder(settings);
+  const judgements = folder.judgements.map((judgement) => withCertificates(judgement, collection));
+  const assembly = assemble(judgements, settings);
   const problems = [...read.problems, ...folder.problems, ...assembly.problems];
   const fatal = folder.unreadable || assembly.definitions.length === 0;
-  if (!folder.unreadable && assembly.definitions.length === 0) problems.push(nothingLeft(read.settings, assembly));
+  if (!folder.unreadable && assembly.definitions.length === 0) problems.push(nothingLeft(settings, assembly));
   const { definitions, closed, left_out, ports } = assembly;
-  const configuration = { settings: read.settings, definitions, closed, left_out, ports, problems, fatal };
-  return { configuration, read, judgements: folder.judgements, file: found.file };
+  const certificates = collection.records;
+  const configuration = { settings, definitions, closed, left_out, ports, certificates, problems, fatal };
+  return { configuration, read, judgements, file: found.file };
+}
+
+/** A definition that names a certificate which cannot be used is left out: it would be served with less protection. */
+function withCertificates(judgement: Judgement, collection: CertificateCollection): Judgement {
+  if (judgement.definition === undefined) return judgement;
+  const { file, api } = judgement;
+  const problems = [...judgement.problems];
+  const definition = collection.definition(judgement.definition, (path, message) =>
+    problems.push({ level: "error", file, path: jsonPath(path), found: "", message, api }),
+  );
+  const usable = problems.length === judgement.problems.length;
+  return { ...judgement, definition: usable ? definition : undefined, problems };
 }
 
 function broken(file: string, read: ReadSettings | undefined, problems: readonly Problem[]): Load {
@@ -70,6 +94,7 @@ function broken(file: string, read: ReadSettings | undefined, problems: readonly
     closed: [],
     left_out: [],
     ports: [],
+    certificates: {},
     problems,
     fatal: true,
   };

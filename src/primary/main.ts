@@ -16,7 +16,10 @@ import { packageVersion } from "./version.js";
 const WORKER_FILE = fileURLToPath(new URL("../worker/main.js", import.meta.url));
 
 async function start(conf: string | undefined, workers: number | undefined): Promise<void> {
-  const { settings, definitions, closed, left_out, problems, fatal, ports } = loadConfiguration(conf, process.env);
+  const { settings, definitions, closed, left_out, problems, fatal, ports, certificates } = loadConfiguration(
+    conf,
+    process.env,
+  );
   if (fatal || settings === undefined) {
     process.stderr.write(`${prettify(problems)}\n`);
     process.exitCode = 1;
@@ -26,7 +29,7 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
   for (const problem of problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
   await serve(
     {
-      config: { settings, definitions, closed, ports },
+      config: { settings, definitions, closed, ports, certificates },
       leftOut: left_out,
       version: packageVersion(),
       workers: workers ?? (settings.workers || usableCores()),

@@ -5,7 +5,7 @@
 
 import cluster from "node:cluster";
 import type { Logger } from "pino";
-import type { HealthState, WorkerConfig } from "../shared/messages.js";
+import type { HealthState, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { BackOff } from "./back-off.js";
 import { type Connection, type WorkerEvents, WorkerProcess } from "./worker-process.js";
 
@@ -16,6 +16,7 @@ export interface SupervisorOptions {
   readonly config: WorkerConfig;
   readonly log: Logger;
   readonly health: () => HealthState;
+  readonly tickets: () => TicketKeys;
   /** A worker can be spoken to: what is shared goes to it before its configuration. */
   readonly onGreeted: (worker: WorkerProcess) => void;
   /** Workers can take more than before. */
@@ -84,6 +85,10 @@ export class Supervisor {
     for (const worker of this.workers) worker.health(state);
   }
 
+  tickets(keys: TicketKeys): void {
+    for (const worker of this.workers) worker.tickets(keys);
+  }
+
   /** Resolves when no worker is left. Called again it may only shorten the time. */
   end(timeoutMs: number): Promise<void> {
     this.#ending = true;
@@ -98,7 +103,8 @@ export class Supervisor {
   #fork(slot: Slot): void {
     slot.restart = undefined;
     slot.backOff.started(Date.now());
-    slot.worker = new WorkerProcess(this.#options.config, this.#options.health(), this.#eventsOf(slot));
+    const { config, health, tickets } = this.#options;
+    slot.worker = new WorkerProcess(config, health(), tickets, this.#eventsOf(slot));
   }
 
   #eventsOf(slot: Slot): WorkerEvents {

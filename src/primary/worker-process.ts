@@ -10,6 +10,7 @@ import {
   type HealthState,
   PROTOCOL_VERSION,
   type TcpHandle,
+  type TicketKeys,
   type ToPrimary,
   type ToWorker,
   type WorkerConfig,
@@ -43,6 +44,7 @@ export class WorkerProcess {
   readonly #events: WorkerEvents;
   readonly #config: WorkerConfig;
   readonly #health: HealthState;
+  readonly #tickets: () => TicketKeys;
   /** In the order of their ids, the last of which is #sent. */
   readonly #inFlight: Connection[] = [];
   #sent = 0;
@@ -51,9 +53,10 @@ export class WorkerProcess {
   #ready = false;
   #draining = false;
 
-  constructor(config: WorkerConfig, health: HealthState, events: WorkerEvents) {
+  constructor(config: WorkerConfig, health: HealthState, tickets: () => TicketKeys, events: WorkerEvents) {
     this.#config = config;
     this.#health = health;
+    this.#tickets = tickets;
     this.#events = events;
     this.#process = cluster.fork();
     this.#process.on("message", (bytes: unknown) => this.#receive(bytes));
@@ -108,6 +111,10 @@ export class WorkerProcess {
     if (this.#ready) this.#send({ type: "health", state });
   }
 
+  tickets(keys: TicketKeys): void {
+    if (this.#ready) this.#send({ type: "tickets", keys });
+  }
+
   drain(timeoutMs: number): void {
     this.#draining = true;
     // Before it serves it has nothing to finish, and before its first word it would not hear this.
@@ -160,6 +167,7 @@ export class WorkerProcess {
       return;
     }
     this.#events.greeted(this);
+    this.#send({ type: "tickets", keys: this.#tickets() });
     this.#send({ type: "configure", config: this.#config });
     this.#send({ type: "health", state: this.#health });
   }

@@ -6,11 +6,12 @@
 // Runs: a few messages per placed connection, otherwise rarely.
 
 import { Packr } from "msgpackr";
+import type { Certificates } from "./certificates/collection.js";
 import type { Settings } from "./config.js";
 import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** One port as the primary opens it and as the worker knows it again beside each connection. */
 export interface Port {
@@ -28,6 +29,17 @@ export interface WorkerConfig {
   /** Paths of definitions that were left out: no shorter path may serve their calls. */
   readonly closed: readonly ClosedPath[];
   readonly ports: readonly Port[];
+  /** Certificates that settings and definitions refer to, with their keys; those of the store are not among them. */
+  readonly certificates: Certificates;
+}
+
+/** What session tickets are sealed under, 48 octets a key: shared by all workers, never logged. */
+export interface TicketKeys {
+  /** Rises with every rotation. */
+  readonly generation: number;
+  readonly current: Uint8Array;
+  /** Tickets under it are still accepted; null before the first rotation. */
+  readonly previous: Uint8Array | null;
 }
 
 /** One answer made ready by the primary, so that the main port and the control port say the same bytes. */
@@ -52,6 +64,8 @@ export interface Load {
 export type ToWorker =
   | { readonly type: "configure"; readonly config: WorkerConfig }
   | { readonly type: "health"; readonly state: HealthState }
+  /** Sent before the configuration and at every rotation. */
+  | { readonly type: "tickets"; readonly keys: TicketKeys }
   /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared") once it is configured. */
   | { readonly type: "listen"; readonly port: number }
   /** Beside it: an accepted socket of which nothing has been read. `id` rises by one within a worker's life. */
@@ -82,7 +96,7 @@ export interface TcpHandle {
 // Plain maps: a message can be read without what was sent before it, by a process of another build too.
 const coder = new Packr({ useRecords: false });
 
-const WORKER_TYPES: readonly string[] = ["configure", "health", "listen", "connection", "drain"];
+const WORKER_TYPES: readonly string[] = ["configure", "health", "tickets", "listen", "connection", "drain"];
 const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "drained"];
 
 export function encodeMessage(message: ToWorker | ToPrimary): Buffer {

@@ -99,6 +99,9 @@ class Control {
       case "configure":
         this.#configure(message.config);
         return;
+      case "tickets":
+        this.#plane.tickets(message.keys);
+        return;
       case "health":
         this.#plane.health(message.state);
         return;

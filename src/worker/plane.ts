@@ -3,13 +3,15 @@
 // Contract: control.ts calls configure and health once before the first accept; everything happens on one event loop.
 
 import type { Logger } from "pino";
-import type { HealthState, Load, TcpHandle, WorkerConfig } from "../shared/messages.js";
+import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 
 export interface DataPlane {
   /** Throws an Error that names what is wrong; then the configuration before it stays in force. */
   configure(config: WorkerConfig): void;
   /** An accepted connection of which nothing was read; the plane owns the handle from here, also when it refuses it. */
   accept(handle: TcpHandle, port: number): void;
+  /** What session tickets are sealed under from now on; the first ones come before the first configuration. */
+  tickets(keys: TicketKeys): void;
   /** What /hello and /ready answer on the main port from now on. */
   health(state: HealthState): void;
   /**

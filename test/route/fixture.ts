@@ -45,7 +45,23 @@ export function definition(api: Api): ApiDefinition {
       preserve_host_header: false,
       enable_load_balancing: false,
       targets: [target(api.target ?? "h2c://service:50051")],
+      transport: {
+        ssl_insecure_skip_verify: false,
+        ssl_ciphers: [],
+        ssl_min_version: 0,
+        ssl_max_version: 0,
+        ssl_force_common_name_check: false,
+        proxy_url: "",
+      },
     },
+    certificates: [],
+    use_mutual_tls_auth: false,
+    use_certificate: false,
+    client_certificates: [],
+    upstream_certificates: {},
+    upstream_certificates_disabled: false,
+    pinned_public_keys: {},
+    certificate_pinning_disabled: false,
   };
 }
 

@@ -14,6 +14,14 @@ export const DEFAULTS = {
   /** Tyk's dial timeout when 0. */
   connectTimeout: 30,
   shutdownTimeout: 30,
+  /** A full handshake holds the loop for about a millisecond: bench/LOG.md, handshake storm. */
+  handshakesPerTurn: 2,
+  /** Beyond this a caller would wait for its turn longer than it is willing to. */
+  maxHandshakes: 4_096,
+  /** As Go's server and Tyk's transport. */
+  handshakeTimeout: 10,
+  /** A ticket is good for two of these: the key before the current one is accepted. */
+  ticketLifetime: 43_200,
   /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
   maxBufferedBytes: 256 * 1024 * 1024,
   upstream: {

@@ -48,6 +48,24 @@ export function segment(fallback: string) {
     .transform((value) => (value === "" ? fallback : value));
 }
 
+export function texts() {
+  return z.array(z.string({ error: "must be a string" }), { error: "must be a list of strings" }).default([]);
+}
+
+export function textMap() {
+  const error = "must be an object of strings";
+  return z.record(z.string(), z.string({ error }), { error }).default({});
+}
+
+/** The lowest version offered, as Tyk numbers them; 1.0 and 1.1 may be asked for and are never offered. */
+export function lowestTls() {
+  return z.literal([0, 769, 770, 771, 772], { error: "must be 771 (TLS 1.2), 772 (TLS 1.3) or 0 (= 771)" }).default(0);
+}
+
+export function highestTls() {
+  return z.literal([0, 771, 772], { error: "must be 771 (TLS 1.2), 772 (TLS 1.3) or 0 (= 772)" }).default(0);
+}
+
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) {
   return z
     .enum(values, { error: `must be one of ${values.map((v) => JSON.stringify(v)).join(", ")}` })

@@ -6,6 +6,7 @@ import { valueAt, withoutNulls } from "../model/document.js";
 import { jsonPath, type Problem, showFound } from "../model/problem.js";
 import type { Support } from "../model/support.js";
 import { isObject, supportTree, survey } from "../model/survey.js";
+import { cipherProblem } from "../model/transport.js";
 import { type Override, overlayEnvironment } from "./environment.js";
 import { type Settings, settingsObject } from "./schema.js";
 import { isSecretPath, resolveSecret, SECRET_PATHS, type SecretSources } from "./secret.js";
@@ -102,7 +103,38 @@ function checkTogether(
     add("error", ["control_api_port"], "must not be listen_port; 0 means no port of its own");
   if (settings.health_check_endpoint_name === settings.readiness_check_endpoint_name)
     add("error", ["readiness_check_endpoint_name"], "must not be health_check_endpoint_name");
+  checkTransport(settings, add);
   if (!/^[A-Za-z0-9._-]*$/.test(settings.hostname)) add("error", ["hostname"], "must be a host name without a port");
+}
+
+function checkTransport(
+  settings: Settings,
+  add: (level: Problem["level"], path: readonly PropertyKey[], message: string) => void,
+): void {
+  const front = settings.http_server_options;
+  const sides = [
+    {
+      min: front.min_version,
+      max: front.max_version,
+      path: ["http_server_options", "min_version"],
+      than: "max_version",
+    },
+    {
+      min: settings.proxy_ssl_min_version,
+      max: settings.proxy_ssl_max_version,
+      path: ["proxy_ssl_min_version"],
+      than: "proxy_ssl_max_version",
+    },
+  ];
+  for (const { min, max, path, than } of sides)
+    if (min !== 0 && max !== 0 && min > max) add("error", path, `must not be above ${than}`);
+  for (const [path, names] of [
+    [["http_server_options", "ssl_ciphers"], front.ssl_ciphers],
+    [["proxy_ssl_ciphers"], settings.proxy_ssl_ciphers],
+  ] as const) {
+    const problem = cipherProblem(names);
+    if (problem !== "") add("error", path, problem);
+  }
 }
 
 function problemAt(

@@ -5,7 +5,21 @@
 import { z } from "zod";
 import type { EngineLimits } from "../http2/limits.js";
 import { DEFAULTS, ENGINE_DEFAULTS } from "./defaults.js";
-import { flag, oneOf, seconds, secondsOrDefault, segment, share, text, whole } from "./fields.js";
+import {
+  flag,
+  highestTls,
+  lowestTls,
+  oneOf,
+  seconds,
+  secondsOrDefault,
+  segment,
+  share,
+  text,
+  textMap,
+  texts,
+  whole,
+} from "./fields.js";
+import { gateSettings } from "./gate-settings.js";
 
 const DAY = 86_400;
 const MIB = 1024 * 1024;
@@ -58,6 +72,49 @@ const httpServerOptions = z
       write_timeout: secondsOrDefault(DAY, DEFAULTS.writeTimeout),
       enable_strict_routes: flag(),
       skip_url_cleaning: flag(),
+      /** Anchors patterns of paths at the beginning, at the end. */
+      enable_path_prefix_matching: flag(),
+      enable_path_suffix_matching: flag(),
+      /** Which entry of X-Forwarded-For, from the right, is the caller; only from trusted_proxies. */
+      xff_depth: whole(0, 1_000, 0),
+      /** The main port, and definitions without a protocol, are TLS. */
+      use_ssl: flag(),
+      /** References: store id, path of a PEM with certificate and key, or that PEM itself. */
+      ssl_certificates: texts(),
+      certificates: z
+        .array(
+          z.object(
+            { domain_name: text(), cert_file: text(), key_file: text() },
+            { error: 'must be {"domain_name", "cert_file", "key_file"}' },
+          ),
+          { error: 'must be a list of {"domain_name", "cert_file", "key_file"}' },
+        )
+        .default([]),
+      min_version: lowestTls(),
+      max_version: highestTls(),
+      ssl_ciphers: texts(),
+      skip_client_ca_announcement: flag(),
+      /** Ours: full handshakes begun in one turn of a worker's loop; 0 = as many as come. */
+      handshakes_per_turn: whole(0, 1_000, DEFAULTS.handshakesPerTurn),
+      /** Ours: handshakes under way in one worker; one more is closed. */
+      max_handshakes: whole(1, 100_000, DEFAULTS.maxHandshakes),
+      /** Ours: a caller that has not finished its handshake after so long is cut. */
+      handshake_timeout: seconds(0.1, 3_600, DEFAULTS.handshakeTimeout),
+      /** Ours: session tickets are sealed under a new key after so long; the key before it is still accepted. */
+      ticket_lifetime: seconds(60, 7 * DAY, DEFAULTS.ticketLifetime),
+    },
+    section,
+  )
+  .prefault({});
+
+const security = z
+  .object(
+    {
+      /** Opens and seals private keys; empty = secret. */
+      private_certificate_encoding_secret: text(),
+      certificates: z.object({ apis: texts(), upstream: textMap() }, section).prefault({}),
+      pinned_public_keys: textMap(),
+      allow_unsafe_policy_ids: flag(),
     },
     section,
   )
@@ -158,6 +215,13 @@ export const settingsObject = z.object(
     http_server_options: httpServerOptions,
     ports_whitelist: portsWhitelist,
     disable_ports_whitelist: flag(),
+    security,
+    proxy_enable_http2: flag(true),
+    proxy_ssl_insecure_skip_verify: flag(),
+    proxy_ssl_min_version: lowestTls(),
+    proxy_ssl_max_version: highestTls(),
+    proxy_ssl_ciphers: texts(),
+    ssl_force_common_name_check: flag(),
     proxy_default_timeout: secondsOrDefault(3_600, DEFAULTS.connectTimeout),
     max_conn_time: seconds(0, 30 * DAY, 0),
     graceful_shutdown_timeout_duration: seconds(0, DAY, DEFAULTS.shutdownTimeout),
@@ -177,6 +241,7 @@ export const settingsObject = z.object(
     stream_idle_timeout: seconds(0, 30 * DAY, 0),
     /** Ours: bytes a worker may hold for slow receivers, all connections together. */
     max_buffered_bytes: whole(8 * MIB, 64 * GIB, DEFAULTS.maxBufferedBytes),
+    ...gateSettings,
   },
   section,
 );

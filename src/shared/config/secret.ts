@@ -2,7 +2,13 @@
 // Responsible for which paths are secret and for what a reference gives. Must not know: what a secret is for.
 // A secret's text never appears in a message. Runs: at start and at a reload.
 
-export const SECRET_PATHS: readonly (readonly string[])[] = [["secret"], ["node_secret"]];
+export const SECRET_PATHS: readonly (readonly string[])[] = [
+  ["secret"],
+  ["node_secret"],
+  ["security", "private_certificate_encoding_secret"],
+  ["storage", "password"],
+  ["storage", "sentinel_password"],
+];
 
 export interface SecretSources {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -2,12 +2,12 @@
 // Responsible for the shape. Must not know: Tyk's whole document (definition-schema.ts, support.ts), routing.
 // It travels to workers as plain data.
 
-/** The plain listeners of the core; both carry cleartext HTTP/2 and differ only in the port whitelist. */
-export type ListenProtocol = "http" | "h2c";
+/** "http" and "h2c" both carry cleartext HTTP/2 and differ only in the port whitelist; "https" is TLS. */
+export type ListenProtocol = "http" | "h2c" | "https";
 
 /** One upstream address as written in target_url or target_list. */
 export interface Target {
-  readonly scheme: "h2c";
+  readonly scheme: "h2c" | "https";
   /** Name or address, an IPv6 one without brackets. */
   readonly host: string;
   readonly port: number;
@@ -40,7 +40,33 @@ export interface ApiDefinition {
     readonly enable_load_balancing: boolean;
     /** One, or with load balancing all of target_list; a repeated entry weighs more. */
     readonly targets: readonly Target[];
+    readonly transport: UpstreamTransport;
   };
+  /** References to certificates (store id, path or PEM) of the domain; empty while it is disabled. */
+  readonly certificates: readonly string[];
+  readonly use_mutual_tls_auth: boolean;
+  /** The caller's certificate is its key (`auth.use_certificate`). */
+  readonly use_certificate: boolean;
+  /** References to leafs or CAs that may call; empty without use_mutual_tls_auth. */
+  readonly client_certificates: readonly string[];
+  /** By host pattern, a reference each; empty while disabled. */
+  readonly upstream_certificates: Readonly<Record<string, string>>;
+  /** By host pattern, a comma list of key fingerprints or references; empty while disabled. */
+  readonly pinned_public_keys: Readonly<Record<string, string>>;
+  readonly upstream_certificates_disabled: boolean;
+  readonly certificate_pinning_disabled: boolean;
+}
+
+/** TLS towards the services of one definition; what is absent is the gateway's setting. */
+export interface UpstreamTransport {
+  readonly ssl_insecure_skip_verify: boolean;
+  readonly ssl_ciphers: readonly string[];
+  /** 0 = the gateway's. */
+  readonly ssl_min_version: number;
+  readonly ssl_max_version: number;
+  readonly ssl_force_common_name_check: boolean;
+  /** A forward proxy, `http://host:port`; empty for none. */
+  readonly proxy_url: string;
 }
 
 /**

@@ -5,7 +5,7 @@
 import type { Settings } from "../config.js";
 import type { ApiDefinition, ClosedPath, ListenProtocol } from "./api-definition.js";
 import type { Judgement } from "./definition.js";
-import { MAIN_PROTOCOL } from "./ports.js";
+import { mainProtocol } from "./ports.js";
 import type { Problem } from "./problem.js";
 
 /** A port that must be opened; an empty address means every one. */
@@ -50,7 +50,7 @@ class Assembler {
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    this.#protocols = new Map([[settings.listen_port, MAIN_PROTOCOL]]);
+    this.#protocols = new Map([[settings.listen_port, mainProtocol(settings)]]);
   }
 
   add(judgement: Judgement): void {

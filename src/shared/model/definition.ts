@@ -8,12 +8,13 @@ import type { ApiDefinition, ClosedPath, ListenProtocol, Target } from "./api-de
 import { type DefinitionDocument, definitionSchema } from "./definition-schema.js";
 import { valueAt, withoutNulls } from "./document.js";
 import { needsCleaning } from "./path.js";
-import { checkPort, MAIN_PROTOCOL } from "./ports.js";
+import { checkPort, mainProtocol } from "./ports.js";
 import { jsonPath, type Problem, showFound } from "./problem.js";
 import { SUPPORT } from "./support.js";
 import { isObject, supportTree, survey } from "./survey.js";
 import { parseTarget } from "./target.js";
 import { compileHostTemplate, compilePathTemplate, hasVariables } from "./template.js";
+import { cipherProblem, proxyUrlProblem } from "./transport.js";
 
 export interface Judgement {
   readonly file: string;
@@ -80,6 +81,7 @@ class Judge {
     const domain = this.#domain(found);
     this.#listenPath(found);
     const targets = this.#targets(found);
+    this.#security(found, protocol);
     return {
       api_id: found.api_id,
       org_id: found.org_id,
@@ -96,7 +98,9 @@ class Judge {
         preserve_host_header: found.proxy.preserve_host_header,
         enable_load_balancing: found.proxy.enable_load_balancing,
         targets,
+        transport: found.proxy.transport,
       },
+      ...transportSecurity(found),
     };
   }
 
@@ -149,19 +153,18 @@ class Judge {
 
   #protocol(found: DefinitionDocument): ListenProtocol {
     const { protocol } = found;
-    if (protocol === "http" || protocol === "h2c") return protocol;
-    if (protocol === "https")
-      this.error(["protocol"], 'must be "", "http" or "h2c": TLS is not supported by this version');
-    else if (protocol !== "") this.error(["protocol"], 'must be "", "http" or "h2c": only HTTP/2 is proxied');
-    return MAIN_PROTOCOL;
+    if (protocol === "http" || protocol === "h2c" || protocol === "https") return protocol;
+    if (protocol !== "") this.error(["protocol"], 'must be "", "http", "h2c" or "https": only HTTP/2 is proxied');
+    return mainProtocol(this.#settings);
   }
 
   #port(found: DefinitionDocument, protocol: ListenProtocol): number {
     const settings = this.#settings;
     const port = found.listen_port === 0 ? settings.listen_port : found.listen_port;
     if (port === settings.listen_port) {
-      if (protocol !== MAIN_PROTOCOL)
-        this.error(["protocol"], `must be "" or "http" on the main port ${port}: a port has one protocol`);
+      const main = mainProtocol(settings);
+      if (protocol !== main)
+        this.error(["protocol"], `must be "" or "${main}" on the main port ${port}: a port has one protocol`);
     } else if (port === settings.control_api_port) {
       this.error(["listen_port"], "must not be control_api_port, which belongs to the gateway");
     } else {
@@ -188,6 +191,21 @@ class Judge {
     if (problem !== "") this.error(["proxy", "listen_path"], problem);
     else if (this.#isOurs(path))
       this.warn(["proxy", "listen_path"], "is answered by the gateway itself on the main port");
+  }
+
+  #security(found: DefinitionDocument, protocol: ListenProtocol): void {
+    if (found.use_mutual_tls_auth && protocol !== "https")
+      this.error(
+        ["use_mutual_tls_auth"],
+        "asks for client certificates, which only a port with TLS gets; set protocol to https or use_ssl; not served without",
+      );
+    const { ssl_min_version: min, ssl_max_version: max, ssl_ciphers, proxy_url } = found.proxy.transport;
+    if (min !== 0 && max !== 0 && min > max)
+      this.error(["proxy", "transport", "ssl_min_version"], "must not be above ssl_max_version");
+    const cipher = cipherProblem(ssl_ciphers);
+    if (cipher !== "") this.error(["proxy", "transport", "ssl_ciphers"], cipher);
+    const proxy = proxyUrlProblem(proxy_url);
+    if (proxy !== "") this.error(["proxy", "transport", "proxy_url"], proxy);
   }
 
   #isOurs(path: string): boolean {
@@ -217,6 +235,21 @@ class Judge {
     this.error(path, target.problem);
     return [];
   }
+}
+
+/** What is disabled restricts and adds nothing, so nothing later needs to know its switch. */
+function transportSecurity(found: DefinitionDocument) {
+  const { use_mutual_tls_auth, upstream_certificates_disabled, certificate_pinning_disabled } = found;
+  return {
+    certificates: found.domain_disabled ? [] : found.certificates,
+    use_mutual_tls_auth,
+    use_certificate: [found.auth, ...Object.values(found.auth_configs)].some((auth) => auth.use_certificate),
+    client_certificates: use_mutual_tls_auth ? found.client_certificates : [],
+    upstream_certificates: upstream_certificates_disabled ? {} : found.upstream_certificates,
+    pinned_public_keys: certificate_pinning_disabled ? {} : found.pinned_public_keys,
+    upstream_certificates_disabled,
+    certificate_pinning_disabled,
+  };
 }
 
 function domainProblem(domain: string): string {

@@ -3,19 +3,22 @@
 
 import type { Settings } from "../config.js";
 
-/** The protocol a definition without one gets. */
-export const MAIN_PROTOCOL = "http";
+/** The protocol of the main port, and of a definition without one. */
+export function mainProtocol(settings: Settings): "http" | "https" {
+  return settings.http_server_options.use_ssl ? "https" : "http";
+}
 
-/** Empty when the port is permitted, otherwise what is wrong. The main and the control port are always listed as http. */
+/** Empty when the port is permitted, otherwise what is wrong. The main and the control port are always listed. */
 export function checkPort(settings: Settings, protocol: string, port: number): string {
   if (settings.disable_ports_whitelist) return "";
-  if (protocol === MAIN_PROTOCOL && (port === settings.listen_port || isControlPort(settings, port))) return "";
+  const main = mainProtocol(settings);
+  if (protocol === main && (port === settings.listen_port || isControlPort(settings, port))) return "";
   const list = settings.ports_whitelist[protocol];
   if (list !== undefined) {
     if (list.ports.includes(port)) return "";
     if (list.ranges.some((range) => port >= range.from && port <= range.to)) return "";
   }
-  return `opens port ${port} for ${protocol || "no protocol"}, which ports_whitelist does not permit; add it there under "${protocol || MAIN_PROTOCOL}" or set disable_ports_whitelist`;
+  return `opens port ${port} for ${protocol || "no protocol"}, which ports_whitelist does not permit; add it there under "${protocol || main}" or set disable_ports_whitelist`;
 }
 
 function isControlPort(settings: Settings, port: number): boolean {

@@ -54,8 +54,6 @@ const SIZES = "size limits are not supported by this version";
 const HEADERS = "rewriting request metadata is not supported by this version, and a service may trust it";
 const BODIES = "gRPC messages are not rewritten";
 const CODE = "custom code is not run";
-const TLS_IN = "TLS is not supported by this version";
-const TLS_OUT = "TLS towards services is not supported by this version";
 const ANALYTICS = "no analytics are recorded";
 const FOR_CACHE = "gRPC answers are not cached";
 
@@ -137,8 +135,12 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   "proxy.check_host_against_uptime_tests": ignored("targets are not checked for health by this version"),
   "proxy.service_discovery.use_discovery_service": refused("targets cannot be discovered; list them in target_list"),
   "proxy.service_discovery": quiet,
-  "proxy.transport.proxy_url": refused("a proxy towards the service is not supported by this version"),
-  "proxy.transport": ignored(TLS_OUT),
+  "proxy.transport.ssl_insecure_skip_verify": supported,
+  "proxy.transport.ssl_ciphers": supported,
+  "proxy.transport.ssl_min_version": supported,
+  "proxy.transport.ssl_max_version": supported,
+  "proxy.transport.ssl_force_common_name_check": supported,
+  "proxy.transport.proxy_url": supported,
 
   // Who may call. Tyk asks for none of these on a keyless API, so there they restrict nothing.
   use_standard_auth: refused(AUTH, protectedApi),
@@ -183,8 +185,8 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   dont_set_quota_on_create: quiet,
 
   // Who may call, whatever the keys say.
-  use_mutual_tls_auth: refused("client certificates are not supported by this version"),
-  client_certificates: refused("client certificates are not supported by this version", on("use_mutual_tls_auth")),
+  use_mutual_tls_auth: supported,
+  client_certificates: supported,
   enable_ip_whitelisting: quiet,
   enable_ip_blacklisting: quiet,
   ip_access_control_disabled: quiet,
@@ -204,12 +206,11 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   disable_rate_limit: quiet,
   disable_quota: quiet,
 
-  // Transport security that was asked for.
-  certificates: refused(TLS_IN, unless("domain_disabled")),
-  upstream_certificates: refused(TLS_OUT, unless("upstream_certificates_disabled")),
-  upstream_certificates_disabled: quiet,
-  pinned_public_keys: refused(TLS_OUT, unless("certificate_pinning_disabled")),
-  certificate_pinning_disabled: quiet,
+  certificates: supported,
+  upstream_certificates: supported,
+  upstream_certificates_disabled: supported,
+  pinned_public_keys: supported,
+  certificate_pinning_disabled: supported,
   enable_proxy_protocol: ignored("only TCP listeners read the PROXY protocol"),
 
   // What is done to a call.

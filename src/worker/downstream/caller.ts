@@ -1,14 +1,12 @@
 // One caller's connection: an accepted socket that turns out to speak HTTP/2 (or, for health checks, HTTP/1.1), its
 // timeouts and its end. Must not know routes or services. Runs once per connection, per tick and per ended stream.
 
-import { Socket } from "node:net";
 import type { ReadBlockPool } from "../../shared/base/read-block.js";
 import { Connection, type ConnectionEvents, type EngineShared } from "../../shared/http2/connection.js";
 import { FAULTS, Fault } from "../../shared/http2/faults.js";
 import type { EngineLimits } from "../../shared/http2/limits.js";
 import { MAX_STREAM_ID } from "../../shared/http2/protocol.js";
 import { endAdmission, sendOpening, startDrain } from "../../shared/http2/send-control.js";
-import type { TcpHandle } from "../../shared/messages.js";
 import { BlockCache } from "../call/block-cache.js";
 import { PlanCache } from "../call/plan-cache.js";
 import type { Origin } from "../call/planner.js";
@@ -17,6 +15,7 @@ import { Speech, speechOf } from "../net/sniff.js";
 import type { Turn } from "../net/turn.js";
 import { Wire, type WireOwner } from "../net/wire.js";
 import { Http1Stream } from "./http1-stream.js";
+import type { Transport } from "./transport.js";
 
 /** How long the drain's PING may stay unanswered before new streams are no longer awaited, ms. */
 const DRAIN_PATIENCE = 2_000;
@@ -57,6 +56,8 @@ export class Caller implements WireOwner {
   private speech: number = Speech.UNKNOWN;
   private heard = 0;
   private http1: Http1Stream | null = null;
+  /** The handshake has said which protocol is spoken. */
+  private readonly negotiated: boolean;
   private drainBy = -1;
   /** Frame count at which the parser stood in the middle of something, and since when. */
   private stuckAt = -1;
@@ -64,7 +65,7 @@ export class Caller implements WireOwner {
   private readonly born: number;
   private queuedBefore = 0;
 
-  constructor(handle: TcpHandle, port: number, context: CallerContext) {
+  constructor(transport: Transport, port: number, context: CallerContext) {
     this.context = context;
     this.born = context.turn.clock.now;
     this.keepalive = new Keepalive(context.options.keepaliveTime, context.options.keepaliveTimeout);
@@ -73,17 +74,21 @@ export class Caller implements WireOwner {
     this.connection = new Connection(true, context.limits, context.engine, context.events);
     this.connection.owner = this;
     wire.connection = this.connection;
-    const options = {
-      handle,
-      onread: { buffer: (): Buffer => wire.nextBuffer(), callback: (n: number): boolean => this.onRead(n) },
-    };
-    // The types of Node do not know `handle`; node:cluster and child_process build sockets in this way.
-    const socket = new Socket(options as object);
+    const socket = transport.open(
+      () => wire.nextBuffer(),
+      (n) => this.onRead(n),
+    );
     wire.socket = socket;
     socket.setNoDelay(true);
     socket.on("error", (error) => wire.onError(error));
     socket.on("close", () => wire.onClose());
-    this.origin = { port, address: plainAddress(socket.remoteAddress ?? "") };
+    const { peer, secure } = transport;
+    this.origin = { port, address: plainAddress(socket.remoteAddress ?? ""), secure, peer };
+    this.negotiated = secure;
+    if (transport.protocol === "h2") {
+      this.speech = Speech.HTTP2;
+      sendOpening(this.connection);
+    }
   }
 
   private onRead(n: number): boolean {
@@ -106,6 +111,11 @@ export class Caller implements WireOwner {
     }
     this.speech = speech;
     if (speech === Speech.HTTP2) {
+      // Inside TLS it is chosen in the handshake or not at all (RFC 9113 section 3.2).
+      if (this.negotiated) {
+        this.wire.destroy();
+        return false;
+      }
       sendOpening(this.connection);
       return this.wire.onRead(n, this.heard);
     }
@@ -160,6 +170,8 @@ export class Caller implements WireOwner {
   tick(now: number): void {
     const c = this.connection;
     const { wire } = this;
+    // Whoever is known by a certificate is known as long as it is valid.
+    if (this.origin.peer !== null && this.drainBy < 0 && Date.now() > this.origin.peer.notAfter) this.drain();
     if (wire.isEnding || c.dead) {
       if (now - wire.lastWrite > CLOSE_PATIENCE) wire.destroy();
       return;

@@ -15,7 +15,7 @@ process.stdin.on("end", () => process.exit(1)).resume();
 
 await serve(
   {
-    config: { settings, definitions: [], closed: [], ports },
+    config: { settings, definitions: [], closed: [], certificates: {}, ports },
     leftOut: options.leftOut ?? [],
     version: "0.0.0",
     workers: options.workers,

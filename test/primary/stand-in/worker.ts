@@ -26,6 +26,8 @@ class LinePlane implements DataPlane {
     if (wish === "die") process.kill(process.pid, "SIGKILL");
   }
 
+  tickets(): void {}
+
   health(state: { ready: { status: number } }): void {
     this.#health = String(state.ready.status);
   }

@@ -3,6 +3,7 @@
 
 import {
   type CallOptions,
+  type ChannelCredentials,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -35,9 +36,10 @@ export class GrpcClient {
     address: string | number,
     private readonly service: string,
     options: Record<string, string | number> = {},
+    security: ChannelCredentials = credentials.createInsecure(),
   ) {
     const at = typeof address === "number" ? `127.0.0.1:${address}` : address;
-    this.client = new Client(at, credentials.createInsecure(), {
+    this.client = new Client(at, security, {
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,
       // Its own connection, whatever other clients of the process do.

@@ -63,11 +63,16 @@ export class GrpcService {
   port = 0;
 
   /** @param port 0 for any */
-  static async listen(service: string, port = 0, host = "127.0.0.1"): Promise<GrpcService> {
+  static async listen(
+    service: string,
+    port = 0,
+    host = "127.0.0.1",
+    security: ServerCredentials = ServerCredentials.createInsecure(),
+  ): Promise<GrpcService> {
     const it = new GrpcService(service);
     it.server.addService(definition(service), it.handlers());
     it.port = await new Promise<number>((resolve, reject) => {
-      it.server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+      it.server.bindAsync(`${host}:${port}`, security, (error, bound) =>
         error === null ? resolve(bound) : reject(error),
       );
     });
