@@ -26,7 +26,7 @@ test("the first of two definitions with one id is served, the later is left out 
 });
 
 test("an id is taken by a definition that was left out too", () => {
-  assert.deepEqual(paths(together([api("a", "/a", { use_keyless: false }), api("a", "/b")])), []);
+  assert.deepEqual(paths(together([api("a", "/a", { internal: true }), api("a", "/b")])), []);
 });
 
 test("of two equal listen paths the later gets its id as a suffix, and says so as an error", () => {
@@ -94,7 +94,7 @@ test("ports are the main one first, then every other that is served, once", () =
     api("a", "/a", { listen_port: 7000 }),
     api("b", "/b", { listen_port: 6000, protocol: "h2c" }),
     api("c", "/c", { listen_port: 7000 }),
-    api("d", "/d", { listen_port: 5000, use_keyless: false }),
+    api("d", "/d", { listen_port: 5000, internal: true }),
     api("e", "/e", { listen_port: 4000, active: false }),
   ]);
   const address = "127.0.0.1";
@@ -108,8 +108,8 @@ test("ports are the main one first, then every other that is served, once", () =
 test("the path of a definition that was left out stays closed, that of an inactive one does not", () => {
   const assembly = together([
     api("a", "/"),
-    api("b", "/admin", { use_keyless: false }),
-    api("c", "/off", { active: false, use_keyless: false }),
+    api("b", "/admin", { internal: true }),
+    api("c", "/off", { active: false, internal: true }),
     api("d", "/{x:(}", {}),
   ]);
   assert.deepEqual(assembly.closed, [{ api: "b", port: 8080, domain: "", listen_path: "/admin" }]);

@@ -24,6 +24,7 @@ test("a keyless definition is served with every field that is read", () => {
     protocol: "http",
     domain: "",
     use_keyless: true,
+    version_data: { not_versioned: true, versions: { Default: { name: "Default", use_extended_paths: true } } },
     proxy: {
       listen_path: "/helloworld.Greeter",
       strip_listen_path: false,
@@ -33,22 +34,55 @@ test("a keyless definition is served with every field that is read", () => {
       targets: [
         { scheme: "h2c", host: "localhost", port: 50051, authority: "localhost:50051", basePath: "", query: "" },
       ],
+      transport: {
+        ssl_insecure_skip_verify: false,
+        ssl_ciphers: [],
+        ssl_min_version: 0,
+        ssl_max_version: 0,
+        ssl_force_common_name_check: false,
+        proxy_url: "",
+      },
     },
+    certificates: [],
+    use_mutual_tls_auth: false,
+    use_certificate: false,
+    client_certificates: [],
+    upstream_certificates: {},
+    upstream_certificates_disabled: false,
+    pinned_public_keys: {},
+    certificate_pinning_disabled: false,
   });
 });
 
 // Each of these changes who may call, how often, or what reaches the service.
 const REFUSED: [string, Record<string, unknown>, string][] = [
-  ["no keyless access", { use_keyless: false }, "$.use_keyless"],
-  ["client certificates", { use_mutual_tls_auth: true }, "$.use_mutual_tls_auth"],
-  ["allowed addresses", { enable_ip_whitelisting: true, allowed_ips: ["10.0.0.1"] }, "$.allowed_ips"],
-  ["forbidden addresses", { enable_ip_blacklisting: true, blacklisted_ips: ["10.0.0.1"] }, "$.blacklisted_ips"],
-  ["an expiry", { expiration: "2020-01-01 00:00" }, "$.expiration"],
+  ["client certificates on a port without TLS", { use_mutual_tls_auth: true }, "$.use_mutual_tls_auth"],
+  ["an expiry that is no time", { expiration: "tomorrow" }, "$.expiration"],
+  [
+    "an address that is none",
+    { enable_ip_whitelisting: true, allowed_ips: ["10.0.0.1", "10.0.0"] },
+    "$.allowed_ips[1]",
+  ],
+  ["a range that is none", { enable_ip_blacklisting: true, blacklisted_ips: ["10.0.0.0/33"] }, "$.blacklisted_ips[0]"],
+  ["a way of authentication that is not there", { use_keyless: false, use_oauth2: true }, "$.use_oauth2"],
+  [
+    "a signature beside its token",
+    { use_keyless: false, auth_configs: { authToken: { validate_signature: true } } },
+    "$.auth_configs.authToken.validate_signature",
+  ],
+  [
+    "no place for a credential",
+    { use_keyless: false, auth_configs: { authToken: { disable_header: true } } },
+    "$.auth_configs.authToken",
+  ],
+  ["tokens of an unknown kind", { use_keyless: false, enable_jwt: true }, "$.jwt_signing_method"],
+  [
+    "an identity of a way that is not in use",
+    { use_keyless: false, use_basic_auth: true, base_identity_provided_by: "jwt_claim" },
+    "$.base_identity_provided_by",
+  ],
+  ["a limit of the wrong kind", { global_rate_limit: { rate: "1", per: 1 } }, "$.global_rate_limit.rate"],
   ["an internal API", { internal: true }, "$.internal"],
-  ["a rate limit", { global_rate_limit: { rate: 1, per: 1 } }, "$.global_rate_limit"],
-  ["server certificates", { certificates: ["id"] }, "$.certificates"],
-  ["upstream certificates", { upstream_certificates: { "*": "id" } }, "$.upstream_certificates"],
-  ["pinned keys", { pinned_public_keys: { "*": "id" } }, "$.pinned_public_keys"],
   ["versions", { definition: { enabled: true } }, "$.definition"],
   ["signed requests", { request_signing: { is_enabled: true } }, "$.request_signing"],
   ["upstream credentials", { upstream_auth: { enabled: true } }, "$.upstream_auth"],
@@ -63,7 +97,13 @@ const REFUSED: [string, Record<string, unknown>, string][] = [
     { proxy: { service_discovery: { use_discovery_service: true } } },
     "$.proxy.service_discovery.use_discovery_service",
   ],
-  ["a forward proxy", { proxy: { transport: { proxy_url: "http://p" } } }, "$.proxy.transport.proxy_url"],
+  ["a proxy of another kind", { proxy: { transport: { proxy_url: "socks5://p" } } }, "$.proxy.transport.proxy_url"],
+  ["an unknown suite", { proxy: { transport: { ssl_ciphers: ["X"] } } }, "$.proxy.transport.ssl_ciphers"],
+  [
+    "TLS versions the wrong way round",
+    { proxy: { transport: { ssl_min_version: 772, ssl_max_version: 771 } } },
+    "$.proxy.transport.ssl_min_version",
+  ],
 ];
 
 for (const [name, changes, path] of REFUSED) {
@@ -79,15 +119,12 @@ for (const [name, changes, path] of REFUSED) {
 }
 
 const REFUSED_LISTS = [
-  "white_list",
-  "black_list",
   "mock_response",
   "transform",
   "transform_response",
   "transform_jq",
   "transform_jq_response",
   "transform_headers",
-  "url_rewrites",
   "virtual",
   "size_limits",
   "method_transforms",
@@ -96,7 +133,6 @@ const REFUSED_LISTS = [
   "internal",
   "go_plugin",
   "persist_graphql",
-  "rate_limit",
 ];
 
 for (const list of REFUSED_LISTS) {
@@ -110,15 +146,43 @@ for (const list of REFUSED_LISTS) {
   });
 }
 
-test("simple path lists count only while the extended ones are not in use", () => {
-  const paths = { white_list: ["/x"], black_list: ["/y"], ignored: ["/z"] };
-  assert.equal(errorsOf(judge(withVersion({ paths }))).length, 2);
-  assert.deepEqual(errorsOf(judge(withVersion({ paths, use_extended_paths: true }))), []);
+test("keys, lists, limits and rewrites are served and travel with the definition", () => {
+  const extended_paths = {
+    white_list: [{ path: "/x", method_actions: { POST: { action: "no_action", code: 200 } } }],
+    url_rewrites: [{ path: "/x", method: "POST", match_pattern: "/x", rewrite_to: "/y" }],
+    rate_limit: [{ path: "/x", method: "POST", rate: 1, per: 2 }],
+  };
+  const fields = {
+    use_keyless: false,
+    use_standard_auth: true,
+    auth_configs: { authToken: { auth_header_name: "x-key" } },
+    strip_auth_data: true,
+    global_rate_limit: { rate: 5, per: 1 },
+    allowed_ips: ["10.0.0.0/8", "::1"],
+    enable_ip_whitelisting: true,
+    expiration: "2040-01-01 00:00",
+    session_lifetime: 60,
+  };
+  const judgement = judge(
+    withVersion({ use_extended_paths: true, extended_paths, paths: { black_list: ["/z"] } }, fields),
+  );
+  assert.deepEqual(judgement.problems, []);
+  const { version_data, ...rest } = judgement.definition!;
+  for (const [name, value] of Object.entries(fields)) assert.deepEqual(rest[name as "api_id"], value, name);
+  assert.deepEqual(version_data?.versions?.["Default"]?.extended_paths, extended_paths);
+  assert.deepEqual(version_data?.versions?.["Default"]?.paths, { black_list: ["/z"] });
+});
+
+test("a rewrite that would read messages leaves the definition out", () => {
+  const trigger = { on: "any", options: { payload_matches: { match_rx: "x" } }, rewrite_to: "/y" };
+  const rewrite = { path: "/x", method: "POST", match_pattern: "/x", rewrite_to: "/y", triggers: [trigger] };
+  assert.match(errorsOf(judge(withExtended({ url_rewrites: [rewrite] })))[0] ?? "", /payload_matches would need/);
+  assert.deepEqual(errorsOf(judge(withExtended({ url_rewrites: [{ ...rewrite, disabled: true }] }))), []);
 });
 
 test("fields of a version that restrict leave the definition out", () => {
   for (const version of [
-    { expires: "2020-01-01 00:00" },
+    { expires: "soon" },
     { global_size_limit: 10 },
     { global_headers: { a: "b" } },
     { global_headers_remove: ["a"] },
@@ -135,9 +199,9 @@ test("fields of a version that restrict leave the definition out", () => {
 });
 
 test("a version of another name is surveyed too", () => {
-  const versions = { v1: {}, v2: { use_extended_paths: true, extended_paths: { white_list: [item] } } };
+  const versions = { v1: {}, v2: { use_extended_paths: true, extended_paths: { validate_json: [item] } } };
   const judgement = judge(definitionWith({ version_data: { not_versioned: true, versions } }));
-  assert.match(errorsOf(judgement)[0] ?? "", /^\$\.version_data\.versions\.v2\.extended_paths\.white_list /);
+  assert.match(errorsOf(judgement)[0] ?? "", /^\$\.version_data\.versions\.v2\.extended_paths\.validate_json /);
 });
 
 test("versions that callers would have to name leave the definition out", () => {
@@ -182,8 +246,8 @@ test("a restriction whose switch is off is served with a warning", () => {
   const judgement = judge(definitionWith({ allowed_ips: ["10.0.0.1"], use_basic_auth: true }));
   assert.notEqual(judgement.definition, undefined);
   assert.deepEqual(warningsOf(judgement), [
-    "$.allowed_ips restricts nothing here, as in Tyk: its switch is off",
     "$.use_basic_auth restricts nothing here, as in Tyk: its switch is off",
+    "$.allowed_ips restricts nothing here, as in Tyk: its switch is off",
   ]);
 });
 
@@ -235,10 +299,48 @@ test("an inactive definition is not judged, a missing active is told", () => {
   assert.match(warningsOf(judge(without))[0] ?? "", /^\$\.active is missing/);
 });
 
+test("on a TLS port client certificates are served, and what is disabled is left away", () => {
+  const settings = settingsWith({ http_server_options: { use_ssl: true } });
+  const judged = judge(
+    definitionWith({
+      use_mutual_tls_auth: true,
+      client_certificates: ["a.pem"],
+      domain_disabled: true,
+      certificates: ["b.pem"],
+      upstream_certificates: { "*": "c.pem" },
+      upstream_certificates_disabled: true,
+      pinned_public_keys: { "*": "d.pem" },
+      certificate_pinning_disabled: true,
+    }),
+    settings,
+  );
+  assert.deepEqual(errorsOf(judged), []);
+  const { protocol, client_certificates, certificates, upstream_certificates, pinned_public_keys } = judged.definition!;
+  assert.deepEqual(
+    { protocol, client_certificates, certificates, upstream_certificates, pinned_public_keys },
+    {
+      protocol: "https",
+      client_certificates: ["a.pem"],
+      certificates: [],
+      upstream_certificates: {},
+      pinned_public_keys: {},
+    },
+  );
+});
+
+test("certificates that nobody looks at are told", () => {
+  const judged = judge(definitionWith({ certificates: ["a.pem"], client_certificates: ["b.pem"] }));
+  assert.deepEqual(errorsOf(judged), []);
+  assert.deepEqual(warningsOf(judged), [
+    "$.certificates has no effect: port 8080 does not speak TLS",
+    "$.client_certificates restricts nothing while use_mutual_tls_auth is off",
+  ]);
+});
+
 test("protocols and targets that are not carried name what is", () => {
   const target = (target_url: string) => errorsOf(judge(definitionWith({ proxy: { target_url } })))[0] ?? "";
   assert.match(target("http://a:1"), /h2c:\/\//);
-  assert.match(target("https://a:1"), /TLS towards services/);
+  assert.equal(target("https://a:1"), "");
   assert.match(target("tcp://a:1"), /only HTTP\/2/);
   assert.match(target("tls://a:1"), /only HTTP\/2/);
   assert.match(target("tyk://self"), /not supported/);
@@ -256,7 +358,7 @@ test("protocols and targets that are not carried name what is", () => {
   ])
     assert.notEqual(target(bad), "", bad);
   const protocol = (name: string) => errorsOf(judge(definitionWith({ protocol: name })))[0] ?? "";
-  assert.match(protocol("https"), /TLS/);
+  assert.match(protocol("https"), /must be "" or "http" on the main port/);
   for (const name of ["tcp", "tls", "grpc"]) assert.match(protocol(name), /only HTTP\/2/);
 });
 

@@ -115,7 +115,8 @@ test("all problems of the settings are found at once", () => {
 
 test("a setting that asks for protection which is not there makes the settings unusable", () => {
   const cases = [
-    { http_server_options: { use_ssl: true } },
+    { http_server_options: { min_version: 772, max_version: 771 } },
+    { http_server_options: { ssl_ciphers: ["TLS_WITH_NOTHING"] } },
     { http_server_options: { max_request_body_size: 10 } },
     { security: { control_api_use_mutual_tls: true } },
     { use_db_app_configs: true },
@@ -180,11 +181,23 @@ test("variables follow Go's field path and win over the file", () => {
 });
 
 test("a variable of a field that is not supported counts as in the file", () => {
-  const { problems } = read({}, { TYK_GW_HTTPSERVEROPTIONS_CIPHERS: "A,B", TYK_GW_HTTPSERVEROPTIONS_USESSL: "true" });
+  const { problems } = read({}, { TYK_GW_HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE: "10" });
   assert.deepEqual(problems.map(printProblem), [
-    'warning: environment TYK_GW_HTTPSERVEROPTIONS_CIPHERS: TLS is not supported by this version and it has no effect (found "A,B")',
-    "error: environment TYK_GW_HTTPSERVEROPTIONS_USESSL: TLS is not supported by this version; remove it (found true)",
+    "error: environment TYK_GW_HTTPSERVEROPTIONS_MAXREQUESTBODYSIZE: size limits are not supported by this version; remove it (found 10)",
   ]);
+});
+
+test("TLS of callers may be set by variables", () => {
+  const { problems, settings } = read(
+    {},
+    {
+      TYK_GW_HTTPSERVEROPTIONS_USESSL: "true",
+      TYK_GW_HTTPSERVEROPTIONS_CIPHERS: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    },
+  );
+  assert.deepEqual(problems.map(printProblem), []);
+  assert.equal(settings?.http_server_options.use_ssl, true);
+  assert.deepEqual(settings?.http_server_options.ssl_ciphers, ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
 });
 
 test("a wrong variable is named instead of the file", () => {

@@ -2,6 +2,8 @@
 // Responsible for the shape. Must not know: Tyk's whole document (definition-schema.ts, support.ts), routing.
 // It travels to workers as plain data.
 
+import type { GateDocument } from "../keys/gate-schema.js";
+
 /** "http" and "h2c" both carry cleartext HTTP/2 and differ only in the port whitelist; "https" is TLS. */
 export type ListenProtocol = "http" | "h2c" | "https";
 
@@ -19,7 +21,10 @@ export interface Target {
   readonly query: string;
 }
 
-export interface ApiDefinition {
+/** What the gate reads: who may call, with what, from where, how often. */
+export type GateFields = Readonly<Partial<Omit<GateDocument, "api_id" | "org_id" | "name" | "use_keyless" | "proxy">>>;
+
+export interface ApiDefinition extends GateFields {
   readonly api_id: string;
   readonly org_id: string;
   readonly name: string;

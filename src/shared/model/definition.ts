@@ -4,9 +4,11 @@
 // Must not know: files, processes. Runs: once per file at load.
 
 import type { Settings } from "../config.js";
-import type { ApiDefinition, ClosedPath, ListenProtocol, Target } from "./api-definition.js";
+import { type GateDocument, gateSchema } from "../keys/gate-schema.js";
+import type { ApiDefinition, ClosedPath, GateFields, ListenProtocol, Target } from "./api-definition.js";
 import { type DefinitionDocument, definitionSchema } from "./definition-schema.js";
 import { valueAt, withoutNulls } from "./document.js";
+import { checkGate } from "./gate-rules.js";
 import { needsCleaning } from "./path.js";
 import { checkPort, mainProtocol } from "./ports.js";
 import { jsonPath, type Problem, showFound } from "./problem.js";
@@ -69,6 +71,7 @@ class Judge {
   /** Every problem is collected, so that one run of lint names them all. */
   all(read: ReturnType<typeof definitionSchema.safeParse>): ApiDefinition | undefined {
     if (isObject(this.#document)) this.#survey(this.#document);
+    const gate = this.#gate(read.success ? [] : read.error.issues.map((issue) => jsonPath(issue.path)));
     if (!read.success) {
       for (const issue of read.error.issues) this.error(issue.path, issue.message);
       return undefined;
@@ -83,6 +86,7 @@ class Judge {
     const targets = this.#targets(found);
     this.#security(found, protocol);
     return {
+      ...gate,
       api_id: found.api_id,
       org_id: found.org_id,
       name: found.name,
@@ -137,12 +141,23 @@ class Judge {
     if (!/^[^\s/]+$/.test(found.api_id)) this.error(["api_id"], "must be a name without spaces and slashes");
   }
 
+  /** `told` are the paths whose fault is known already. */
+  #gate(told: readonly string[]): GateFields {
+    // What routing needs is judged by its own rules, whatever is missing there.
+    const placeholders = { api_id: "", proxy: { listen_path: "" } };
+    const read = gateSchema.safeParse(isObject(this.#document) ? { ...this.#document, ...placeholders } : placeholders);
+    if (read.success) {
+      checkGate(read.data, this);
+      return gateFields(read.data);
+    }
+    for (const { path, message } of read.error.issues) {
+      const at = jsonPath(path);
+      if (!told.some((known) => known === at || known.startsWith(`${at}.`))) this.error(path, message);
+    }
+    return {};
+  }
+
   #access(found: DefinitionDocument): void {
-    if (!found.use_keyless)
-      this.error(
-        ["use_keyless"],
-        "is not true, so callers would need a key, and keys are not supported by this version; not served without",
-      );
     const versions = Object.keys(found.version_data.versions).length;
     if (versions > 0 && !found.version_data.not_versioned)
       this.error(
@@ -199,6 +214,13 @@ class Judge {
         ["use_mutual_tls_auth"],
         "asks for client certificates, which only a port with TLS gets; set protocol to https or use_ssl; not served without",
       );
+    if (found.certificates.length > 0 && !found.domain_disabled && protocol !== "https")
+      this.warn(
+        ["certificates"],
+        `has no effect: port ${found.listen_port || this.#settings.listen_port} does not speak TLS`,
+      );
+    if (found.client_certificates.length > 0 && !found.use_mutual_tls_auth)
+      this.warn(["client_certificates"], "restricts nothing while use_mutual_tls_auth is off");
     const { ssl_min_version: min, ssl_max_version: max, ssl_ciphers, proxy_url } = found.proxy.transport;
     if (min !== 0 && max !== 0 && min > max)
       this.error(["proxy", "transport", "ssl_min_version"], "must not be above ssl_max_version");
@@ -235,6 +257,10 @@ class Judge {
     this.error(path, target.problem);
     return [];
   }
+}
+
+function gateFields({ api_id: _id, proxy: _proxy, ...fields }: GateDocument): GateFields {
+  return fields;
 }
 
 /** What is disabled restricts and adds nothing, so nothing later needs to know its switch. */

@@ -24,10 +24,6 @@ const quiet: Support = { effect: "quiet" };
 const ignored = (reason: string, gate?: Gate): Support => ({ effect: "ignored", reason, gate });
 const refused = (reason: string, gate?: Gate): Support => ({ effect: "refused", reason, gate });
 
-const on =
-  (key: string): Gate =>
-  (parents) =>
-    parents.at(-1)?.[key] === true;
 const unless =
   (key: string): Gate =>
   (parents) =>
@@ -41,15 +37,12 @@ const both =
   (a: Gate, b: Gate): Gate =>
   (parents) =>
     a(parents) && b(parents);
-// Tyk reads the long lists or the short ones, never both.
 const extended: Gate = (parents) => parents[VERSION_DEPTH]?.["use_extended_paths"] === true;
-const simple: Gate = (parents) => parents[VERSION_DEPTH]?.["use_extended_paths"] !== true;
 /** version_data, versions, the version itself. */
 const VERSION_DEPTH = 3;
 
 const AUTH = "this way of authentication is not supported by this version";
-const LISTS = "path lists are not supported by this version";
-const LIMITS = "rate limits are not supported by this version";
+const SIGNATURE = "signatures of requests are not checked by this version";
 const SIZES = "size limits are not supported by this version";
 const HEADERS = "rewriting request metadata is not supported by this version, and a service may trust it";
 const BODIES = "gRPC messages are not rewritten";
@@ -58,9 +51,9 @@ const ANALYTICS = "no analytics are recorded";
 const FOR_CACHE = "gRPC answers are not cached";
 
 const EXTENDED: Readonly<Record<string, Support>> = {
-  ignored: ignored("only matters with authentication, which this definition does not use", extended),
-  white_list: refused(LISTS, extended),
-  black_list: refused(LISTS, extended),
+  ignored: supported,
+  white_list: supported,
+  black_list: supported,
   mock_response: refused("a mocked answer is not supported; the call would reach the service", extended),
   cache: ignored(FOR_CACHE, extended),
   advance_cache_config: ignored(FOR_CACHE, extended),
@@ -72,7 +65,7 @@ const EXTENDED: Readonly<Record<string, Support>> = {
   transform_response_headers: ignored("response metadata is not rewritten by this version", extended),
   hard_timeouts: ignored("calls are not bounded in time by this version", extended),
   circuit_breakers: ignored("circuit breakers are not supported by this version", extended),
-  url_rewrites: refused("rewriting paths is not supported by this version", extended),
+  url_rewrites: supported,
   virtual: refused(CODE, extended),
   size_limits: refused(SIZES, extended),
   method_transforms: refused("a gRPC call is always a POST", extended),
@@ -86,23 +79,23 @@ const EXTENDED: Readonly<Record<string, Support>> = {
   ),
   go_plugin: refused(CODE, extended),
   persist_graphql: refused("GraphQL is not supported", extended),
-  rate_limit: refused(LIMITS, extended),
+  rate_limit: supported,
 };
 
 const VERSION: Readonly<Record<string, Support>> = {
   name: quiet,
-  expires: refused("expiry is not supported by this version", (parents) => parents.at(-1)?.["expires"] !== "-1"),
-  "paths.ignored": ignored("only matters with authentication, which this definition does not use", simple),
-  "paths.white_list": refused(LISTS, simple),
-  "paths.black_list": refused(LISTS, simple),
-  use_extended_paths: quiet,
+  expires: supported,
+  "paths.ignored": supported,
+  "paths.white_list": supported,
+  "paths.black_list": supported,
+  use_extended_paths: supported,
   global_headers: refused(HEADERS, unless("global_headers_disabled")),
   global_headers_remove: refused(HEADERS, unless("global_headers_disabled")),
   global_headers_disabled: quiet,
   global_response_headers: ignored("response metadata is not rewritten by this version"),
   global_response_headers_remove: ignored("response metadata is not rewritten by this version"),
   global_response_headers_disabled: quiet,
-  ignore_endpoint_case: quiet,
+  ignore_endpoint_case: supported,
   global_size_limit: refused(SIZES, unless("global_size_limit_disabled")),
   global_size_limit_disabled: quiet,
   global_enforce_timeout: ignored("calls are not bounded in time by this version"),
@@ -143,9 +136,9 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   "proxy.transport.proxy_url": supported,
 
   // Who may call. Tyk asks for none of these on a keyless API, so there they restrict nothing.
-  use_standard_auth: refused(AUTH, protectedApi),
-  use_basic_auth: refused(AUTH, protectedApi),
-  enable_jwt: refused(AUTH, protectedApi),
+  use_standard_auth: supported,
+  use_basic_auth: supported,
+  enable_jwt: supported,
   use_oauth2: refused(AUTH, protectedApi),
   use_openid: refused(AUTH, protectedApi),
   external_oauth: refused(AUTH, both(protectedApi, inside("external_oauth", "enabled"))),
@@ -153,58 +146,63 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   enable_coprocess_auth: refused(AUTH, protectedApi),
   use_go_plugin_auth: refused(AUTH, protectedApi),
   custom_plugin_auth_enabled: refused(AUTH, protectedApi),
-  auth: quiet,
-  auth_configs: quiet,
+  auth: supported,
+  "auth.validate_signature": refused(SIGNATURE, protectedApi),
+  "auth.signature": quiet,
+  auth_configs: supported,
+  "auth_configs.*.validate_signature": refused(SIGNATURE, protectedApi),
+  "auth_configs.*.signature": quiet,
   auth_provider: quiet,
   session_provider: quiet,
+  "basic_auth.disable_caching": supported,
+  "basic_auth.cache_ttl": supported,
+  "basic_auth.extract_from_body": refused("credentials are not looked for in messages"),
   basic_auth: quiet,
   oauth_meta: quiet,
   openid_options: quiet,
+  "scopes.jwt": supported,
   scopes: quiet,
   security_requirements: refused(AUTH, protectedApi),
-  base_identity_provided_by: quiet,
-  strip_auth_data: quiet,
-  jwt_signing_method: quiet,
-  jwt_source: quiet,
-  jwt_jwks_uris: quiet,
-  jwt_identity_base_field: quiet,
+  base_identity_provided_by: supported,
+  strip_auth_data: supported,
+  jwt_signing_method: supported,
+  jwt_source: supported,
+  jwt_jwks_uris: supported,
+  jwt_identity_base_field: supported,
   jwt_client_base_field: quiet,
-  jwt_policy_field_name: quiet,
-  jwt_default_policies: quiet,
-  jwt_issued_at_validation_skew: quiet,
-  jwt_expires_at_validation_skew: quiet,
-  jwt_not_before_validation_skew: quiet,
-  jwt_skip_kid: quiet,
-  jwt_scope_claim_name: quiet,
-  jwt_scope_to_policy_mapping: quiet,
+  jwt_policy_field_name: supported,
+  jwt_default_policies: supported,
+  jwt_issued_at_validation_skew: supported,
+  jwt_expires_at_validation_skew: supported,
+  jwt_not_before_validation_skew: supported,
+  jwt_skip_kid: supported,
+  jwt_scope_claim_name: supported,
+  jwt_scope_to_policy_mapping: supported,
   idp_client_id_mapping_disabled: quiet,
+  /** Ours: a token must be for one of these, and from one of these, where set. */
+  jwt_allowed_audiences: supported,
+  jwt_allowed_issuers: supported,
   hmac_allowed_clock_skew: quiet,
   hmac_allowed_algorithms: quiet,
-  session_lifetime: quiet,
-  session_lifetime_respects_key_expiration: quiet,
-  dont_set_quota_on_create: quiet,
+  session_lifetime: supported,
+  session_lifetime_respects_key_expiration: supported,
+  dont_set_quota_on_create: supported,
 
   // Who may call, whatever the keys say.
   use_mutual_tls_auth: supported,
   client_certificates: supported,
-  enable_ip_whitelisting: quiet,
-  enable_ip_blacklisting: quiet,
-  ip_access_control_disabled: quiet,
-  allowed_ips: refused(
-    "address lists are not supported by this version",
-    both(on("enable_ip_whitelisting"), unless("ip_access_control_disabled")),
-  ),
-  blacklisted_ips: refused(
-    "address lists are not supported by this version",
-    both(on("enable_ip_blacklisting"), unless("ip_access_control_disabled")),
-  ),
-  expiration: refused("expiry is not supported by this version"),
+  enable_ip_whitelisting: supported,
+  enable_ip_blacklisting: supported,
+  ip_access_control_disabled: supported,
+  allowed_ips: supported,
+  blacklisted_ips: supported,
+  expiration: supported,
   internal: refused("calls between APIs inside the gateway are not supported, so it would be open to everyone"),
 
   // How often.
-  global_rate_limit: refused(LIMITS, (parents) => limits(parents[0]?.["global_rate_limit"])),
-  disable_rate_limit: quiet,
-  disable_quota: quiet,
+  global_rate_limit: supported,
+  disable_rate_limit: supported,
+  disable_quota: supported,
 
   certificates: supported,
   upstream_certificates: supported,
@@ -250,7 +248,7 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   expire_analytics_after: quiet,
   config_data: quiet,
   config_data_disabled: quiet,
-  enable_context_vars: quiet,
+  enable_context_vars: supported,
   tags: quiet,
   tags_disabled: quiet,
 };
@@ -261,13 +259,6 @@ function below(prefix: string, table: Readonly<Record<string, Support>>): Record
 
 function isOn(value: unknown, key: string): boolean {
   return typeof value === "object" && value !== null && (value as Record<string, unknown>)[key] === true;
-}
-
-// As in Tyk: without a rate and a span it limits nothing.
-function limits(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { disabled, rate, per } = value as Record<string, unknown>;
-  return disabled !== true && rate !== undefined && rate !== 0 && per !== undefined && per !== 0;
 }
 
 function hasChecks(value: unknown): boolean {
