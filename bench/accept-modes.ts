@@ -35,6 +35,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
   const sockets = new Set<net.Socket>();
   return {
     configure() {},
+    tickets() {},
     health() {},
     accept(handle: TcpHandle) {
       const socket = new net.Socket({ handle } as net.SocketConstructorOpts);

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { Clock } from "../shared/base/clock.js";
+import { ReadBlockPool } from "../shared/base/read-block.js";
 import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
@@ -13,6 +14,7 @@ import { ErrorCode } from "../shared/http2/protocol.js";
 import { resetStream } from "../shared/http2/send-control.js";
 import type { Stream } from "../shared/http2/stream.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { ApiDefinition, Target } from "../shared/model/api-definition.js";
 import { ANSWERS } from "./call/answers.js";
 import type { Call } from "./call/call.js";
 import { CallerEvents } from "./call/caller-events.js";
@@ -29,12 +31,15 @@ import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
+import { securityFor } from "./tls/towards.js";
 import type { TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
 
 /** Timeouts are looked at so often, ms: none of them is shorter than a second. */
 const TICK_MS = 500;
 const STATELESS_MEMOS = 256;
+const COPY_BLOCK = 16_384;
+const MAX_SPARE_COPIES = 256;
 
 export function createDataPlane(hooks: PlaneHooks): DataPlane {
   return new Plane(hooks);
@@ -86,7 +91,7 @@ class Plane implements DataPlane {
     const used = new Set<TargetPool>();
     const pools = routes.routes.map((route) =>
       route.targets.map((target) => {
-        const pool = this.upstreams.pool(target.host, target.port);
+        const pool = this.poolOf(route.definition, target);
         used.add(pool);
         return pool;
       }),
@@ -104,13 +109,18 @@ class Plane implements DataPlane {
       pools,
       turns: new Int32Array(routes.routes.length),
       gates: routes.routes.map(() => null),
-      poolFor: (host, port) => this.upstreams.pool(host, port),
+      poolFor: (target, route) => this.poolOf(route.definition, target),
       mainPort: settings.listen_port,
       healthPath: `/${settings.health_check_endpoint_name}`,
       readyPath: `/${settings.readiness_check_endpoint_name}`,
       generator: !settings.hide_generator_header,
     };
     this.upstreams.keepOnly(used);
+  }
+
+  private poolOf(definition: ApiDefinition, target: Target): TargetPool {
+    const security = securityFor(definition, target, this.config!.settings, (reference) => this.tls.find(reference));
+    return this.upstreams.pool(target.host, target.port, security);
   }
 
   /** What lives as long as the process, made with the first configuration's bounds. */
@@ -121,6 +131,7 @@ class Plane implements DataPlane {
       fields: new FieldStore(),
       blocks: new OutputBlocks(),
       budget: new Budget(settings.max_buffered_bytes),
+      copies: new ReadBlockPool(COPY_BLOCK, MAX_SPARE_COPIES),
       statelessMemo: new MemoTable(STATELESS_MEMOS),
       scratch: new FieldList(),
     };

@@ -46,6 +46,8 @@ export class CertificateCollection {
       this.#pair(pair, ["http_server_options", "certificates", index], report);
     for (const [index, reference] of security.certificates.apis.entries())
       this.#need(reference, false, ["security", "certificates", "apis", index], report);
+    for (const [index, reference] of settings.upstream.ca_certificates.entries())
+      this.#need(reference, false, ["upstream", "ca_certificates", index], report);
     for (const [host, reference] of Object.entries(security.certificates.upstream))
       this.#need(reference, true, ["security", "certificates", "upstream", host], report);
     const pinned_public_keys = this.#pins(security.pinned_public_keys, ["security", "pinned_public_keys"], report);

@@ -181,6 +181,8 @@ const upstream = z
       backoff_jitter: share(up.backoffJitter),
       resolve_interval: seconds(1, DAY, up.resolveInterval),
       max_waiting_calls: whole(0, 1_000_000, up.maxWaitingCalls),
+      /** References to CAs of services, trusted beside the system's. */
+      ca_certificates: texts(),
     },
     section,
   )

@@ -214,6 +214,8 @@ class Judge {
         ["use_mutual_tls_auth"],
         "asks for client certificates, which only a port with TLS gets; set protocol to https or use_ssl; not served without",
       );
+    if (protocol === "https" && !this.#settings.http_server_options.enable_http2)
+      this.error(["protocol"], "needs HTTP/2 towards callers, which http_server_options.enable_http2 switches off");
     if (found.certificates.length > 0 && !found.domain_disabled && protocol !== "https")
       this.warn(
         ["certificates"],
@@ -253,9 +255,13 @@ class Judge {
 
   #target(written: string, path: readonly PropertyKey[]): Target[] {
     const target = parseTarget(written);
-    if (!("problem" in target)) return [target];
-    this.error(path, target.problem);
-    return [];
+    if ("problem" in target) {
+      this.error(path, target.problem);
+      return [];
+    }
+    if (target.scheme === "https" && !this.#settings.proxy_enable_http2)
+      this.error(path, "needs HTTP/2 towards the service, which proxy_enable_http2 switches off");
+    return [target];
   }
 }
 

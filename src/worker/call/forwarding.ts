@@ -32,7 +32,7 @@ export function preparedFor(plan: Plan, decision: Decision | null, pools: readon
   if (elsewhere !== null) {
     // A rewrite to a whole URL names another service; one that cannot be read reaches none.
     if ("problem" in elsewhere) return new Prepared(decision, [], []);
-    const pool = plan.rules.poolFor(elsewhere.host, elsewhere.port);
+    const pool = plan.rules.poolFor(elsewhere, route);
     if (pool === null) return new Prepared(decision, [], []);
     const query = elsewhere.query === "" ? "" : `?${elsewhere.query}`;
     return new Prepared(decision, [pool], [forTarget(plan, route, elsewhere, strip, elsewhere.basePath + query)]);

@@ -6,6 +6,7 @@ import type { Connection } from "../../shared/http2/connection.js";
 import { type Field, FieldKind, type FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { ApiGate } from "../admit/api-gate.js";
+import type { Target } from "../../shared/model/api-definition.js";
 import type { Route } from "../route/route.js";
 import type { RouteTable } from "../route/table.js";
 import type { AllowList } from "../tls/allow-list.js";
@@ -24,7 +25,7 @@ export interface Rules {
   /** By route number, the target whose turn it was last. */
   readonly turns: Int32Array;
   /** The pool of a service that a rewrite names; null when there are too many of them. */
-  poolFor(host: string, port: number): TargetPool | null;
+  poolFor(target: Target, route: Route): TargetPool | null;
   /** By route number, what the gate asks; null where everybody may call. */
   readonly gates: readonly (ApiGate | null)[];
   /** By route number, whose certificates may call; null where none is needed. */

@@ -3,6 +3,7 @@
 
 import { ANSWERS } from "../call/answers.js";
 import type { Call } from "../call/call.js";
+import type { Security } from "../tls/towards.js";
 import { Link, LinkState } from "./link.js";
 import type { UpstreamContext } from "./upstreams.js";
 
@@ -12,6 +13,8 @@ const CROWDED = 0.75;
 export class Endpoint {
   readonly address: string;
   readonly port: number;
+  /** Null in the clear. */
+  readonly security: Security | null;
   private readonly context: UpstreamContext;
   readonly links: Link[] = [];
   private waiting: Call[] = [];
@@ -19,9 +22,10 @@ export class Endpoint {
   private retryAt = 0;
   private retired = false;
 
-  constructor(address: string, port: number, context: UpstreamContext) {
+  constructor(address: string, port: number, context: UpstreamContext, security: Security | null = null) {
     this.address = address;
     this.port = port;
+    this.security = security;
     this.context = context;
     this.ensure();
   }

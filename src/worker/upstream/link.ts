@@ -1,13 +1,13 @@
 // One upstream connection of an endpoint: connects, keeps alive, ages, and is thrown away when it fails. Must not know
 // calls beyond the streams it carries. Runs once per connection and per tick.
 
-import { connect } from "node:net";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.js";
 import { openRoom } from "../../shared/http2/open-stream.js";
 import { ErrorCode } from "../../shared/http2/protocol.js";
 import { sendGoaway, sendOpening } from "../../shared/http2/send-control.js";
 import { Keepalive } from "../net/keepalive.js";
 import { Wire, type WireOwner } from "../net/wire.js";
+import { dial } from "./dial.js";
 import type { Endpoint } from "./endpoint.js";
 import type { UpstreamContext } from "./upstreams.js";
 
@@ -38,16 +38,19 @@ export class Link implements WireOwner {
     this.connection = new Connection(false, context.limits, context.engine, events);
     this.connection.owner = this;
     wire.connection = this.connection;
-    const socket = connect({
-      host: endpoint.address,
-      port: endpoint.port,
-      noDelay: true,
-      onread: { buffer: () => wire.nextBuffer(), callback: (n: number) => wire.onRead(n) },
+    dial(endpoint.address, endpoint.port, endpoint.security, {
+      buffer: endpoint.security === null ? () => wire.changedBuffer() : () => wire.nextBuffer(),
+      read: (n) => wire.onRead(n),
+      uses: (socket) => {
+        wire.socket = socket;
+        socket.on("error", (error) => wire.onError(error));
+        socket.on("close", () => wire.onClose());
+      },
+      open: () => {
+        wire.direct = endpoint.security === null;
+        sendOpening(this.connection);
+      },
     });
-    wire.socket = socket;
-    socket.on("error", (error) => wire.onError(error));
-    socket.on("close", () => wire.onClose());
-    sendOpening(this.connection);
   }
 
   /** The peer's SETTINGS are here: calls may begin. */
@@ -102,6 +105,13 @@ export class Link implements WireOwner {
   wireClosed(_wire: Wire, error: Error | null): void {
     const before = this.state;
     this.state = LinkState.DEAD;
-    this.endpoint.linkClosed(this, before, this.failure || error?.message || "closed by the service");
+    this.endpoint.linkClosed(this, before, this.failure || reasonOf(error));
   }
+}
+
+function reasonOf(error: Error | null): string {
+  if (error === null) return "closed by the service";
+  // OpenSSL's own sentence stands in a field; its message is a line of its error queue.
+  const { reason } = error as { readonly reason?: string };
+  return reason === undefined ? error.message : `TLS: ${reason}`;
 }

@@ -5,6 +5,7 @@ import { lookup } from "node:dns";
 import { isIP } from "node:net";
 import { ANSWERS } from "../call/answers.js";
 import type { Call } from "../call/call.js";
+import type { Security } from "../tls/towards.js";
 import { Endpoint } from "./endpoint.js";
 import type { UpstreamContext } from "./upstreams.js";
 
@@ -14,6 +15,7 @@ const MAX_UNRESOLVED = 10_000;
 export class TargetPool {
   readonly host: string;
   readonly port: number;
+  private readonly security: Security | null;
   private readonly context: UpstreamContext;
   endpoints: Endpoint[] = [];
   private next = 0;
@@ -24,12 +26,14 @@ export class TargetPool {
   private failed = false;
   private retired = false;
 
-  constructor(host: string, port: number, context: UpstreamContext) {
+  constructor(host: string, port: number, context: UpstreamContext, security: Security | null = null) {
     this.host = host;
     this.port = port;
+    this.security = security;
     this.context = context;
-    if (isIP(host) !== 0) {
-      this.endpoints = [new Endpoint(host, port, context)];
+    // A forward proxy looks names up itself: they may mean nothing here.
+    if (isIP(host) !== 0 || (security !== null && security.proxy !== null)) {
+      this.endpoints = [new Endpoint(host, port, context, security)];
       this.resolved = true;
       this.askAt = Number.POSITIVE_INFINITY;
     } else this.ask();
@@ -100,7 +104,7 @@ export class TargetPool {
     for (const endpoint of this.endpoints) if (!kept.includes(endpoint)) endpoint.retire();
     for (const address of new Set(addresses)) {
       if (!kept.some((endpoint) => endpoint.address === address))
-        kept.push(new Endpoint(address, this.port, this.context));
+        kept.push(new Endpoint(address, this.port, this.context, this.security));
     }
     this.endpoints = kept;
   }

@@ -8,6 +8,7 @@ import type { EngineLimits } from "../../shared/http2/limits.js";
 import type { Answer } from "../call/answers.js";
 import type { Call } from "../call/call.js";
 import type { Turn } from "../net/turn.js";
+import type { Security } from "../tls/towards.js";
 import type { Link } from "./link.js";
 import { TargetPool } from "./target-pool.js";
 
@@ -61,11 +62,11 @@ export class Upstreams {
   }
 
   /** The pool of a target; made when it is new. */
-  pool(host: string, port: number): TargetPool {
-    const key = `${host} ${port}`;
+  pool(host: string, port: number, security: Security | null = null): TargetPool {
+    const key = security === null ? `${host} ${port}` : `${host} ${port} ${security.key}`;
     let pool = this.pools.get(key);
     if (pool === undefined) {
-      pool = new TargetPool(host, port, this.context);
+      pool = new TargetPool(host, port, this.context, security);
       this.pools.set(key, pool);
     }
     return pool;
