@@ -2,7 +2,7 @@
 // events. Must not know: what is tested. How often: tests only.
 
 import { Clock } from "../../src/shared/base/clock.js";
-import { ReadBlock } from "../../src/shared/base/read-block.js";
+import { ReadBlock, ReadBlockPool } from "../../src/shared/base/read-block.js";
 import { Budget } from "../../src/shared/http2/budget.js";
 import { Connection, type ConnectionEvents, type EngineShared } from "../../src/shared/http2/connection.js";
 import { MemoTable } from "../../src/shared/http2/header-memo.js";
@@ -35,6 +35,7 @@ export function newShared(budget = 64 * MIB): EngineShared {
     fields: new FieldStore(),
     blocks: new OutputBlocks(),
     budget: new Budget(budget),
+    copies: new ReadBlockPool(16_384, 4),
     statelessMemo: new MemoTable(16),
     scratch: new FieldList(),
   };

@@ -3,7 +3,7 @@
 // socket flushes `output` when `events.wake` was called. Governed by RFC 9113. Must not know sockets, timers, routes.
 
 import type { Clock } from "../base/clock.js";
-import type { ReadBlock } from "../base/read-block.js";
+import type { ReadBlock, ReadBlockPool } from "../base/read-block.js";
 import type { Budget } from "./budget.js";
 import { FAULTS, Fault } from "./faults.js";
 import { FloodGuard } from "./flood-guard.js";
@@ -48,6 +48,8 @@ export interface EngineShared {
   readonly fields: FieldStore;
   readonly blocks: OutputBlocks;
   readonly budget: Budget;
+  /** For DATA that must wait, in blocks of the size of a frame. */
+  readonly copies: ReadBlockPool;
   /** For header blocks of peers whose table is empty: the same octets mean the same to all of them. */
   readonly statelessMemo: MemoTable;
   /** Reused for every header block that is not remembered; valid until the next one is decoded. */

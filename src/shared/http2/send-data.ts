@@ -114,7 +114,7 @@ function wait(
     first++;
     if (from !== null) giveCredit(from, end - start - (last - first), false);
   }
-  if (stream.queue === null) stream.queue = new SendQueue();
+  if (stream.queue === null) stream.queue = new SendQueue(c.shared.copies);
   const queue = stream.queue;
   const budget = c.shared.budget;
   budget.held -= queue.pinned;

@@ -2,7 +2,7 @@
 // ends after them. Pieces are copied out of the read block unless they are most of it, so that what waits pins at most
 // twice its own length. Runs only when something waits.
 
-import type { ReadBlock } from "../base/read-block.js";
+import type { ReadBlock, ReadBlockPool } from "../base/read-block.js";
 
 interface Piece {
   readonly buf: Buffer;
@@ -12,6 +12,8 @@ interface Piece {
 }
 
 export class SendQueue {
+  /** Memory for copies that fill at least half of one of its blocks: it is used again at once, without the collector. */
+  private readonly copies: ReadBlockPool | null;
   private readonly pieces: Piece[] = [];
   private head = 0;
   /** DATA octets waiting. */
@@ -25,6 +27,10 @@ export class SendQueue {
   /** RST_STREAM with this code follows everything else; -1 for none. */
   resetAfter = -1;
 
+  constructor(copies: ReadBlockPool | null = null) {
+    this.copies = copies;
+  }
+
   push(block: ReadBlock, start: number, end: number): void {
     const length = end - start;
     this.bytes += length;
@@ -32,6 +38,13 @@ export class SendQueue {
       block.holds++;
       this.pinned += block.buf.length;
       this.pieces.push({ buf: block.buf, block, start, end });
+      return;
+    }
+    if (this.copies !== null && length <= this.copies.size && length * 2 >= this.copies.size) {
+      const copy = this.copies.take();
+      block.buf.copy(copy.buf, 0, start, end);
+      this.pinned += copy.buf.length;
+      this.pieces.push({ buf: copy.buf, block: copy, start: 0, end: length });
       return;
     }
     this.pinned += length;

@@ -74,11 +74,11 @@ export class Caller implements WireOwner {
     this.connection = new Connection(true, context.limits, context.engine, context.events);
     this.connection.owner = this;
     wire.connection = this.connection;
-    const socket = transport.open(
-      () => wire.nextBuffer(),
-      (n) => this.onRead(n),
+    const socket = transport.open(transport.secure ? () => wire.nextBuffer() : () => wire.changedBuffer(), (n) =>
+      this.onRead(n),
     );
     wire.socket = socket;
+    wire.direct = !transport.secure;
     socket.setNoDelay(true);
     socket.on("error", (error) => wire.onError(error));
     socket.on("close", () => wire.onClose());

@@ -11,7 +11,7 @@ export const READ_SIZES: readonly number[] = [4 * KIB, 64 * KIB, 256 * KIB];
 export function makeReadPools(): readonly ReadBlockPool[] {
   return [
     new ReadBlockPool(READ_SIZES[0]!, 1_024),
-    new ReadBlockPool(READ_SIZES[1]!, 256),
-    new ReadBlockPool(READ_SIZES[2]!, 64),
+    new ReadBlockPool(READ_SIZES[1]!, 64),
+    new ReadBlockPool(READ_SIZES[2]!, 16),
   ];
 }

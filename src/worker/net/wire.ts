@@ -1,6 +1,7 @@
 // One socket ↔ one HTTP/2 connection: bytes read go to the engine, the engine's output is written once per turn. Owns
 // the read block and the socket's end. Must not know frames, routes, calls. Runs once per read and once per flush.
 
+import { writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { ReadBlock, ReadBlockPool } from "../../shared/base/read-block.js";
 import type { Connection } from "../../shared/http2/connection.js";
@@ -16,6 +17,12 @@ const FRAMES_PER_TURN = 4_000;
 /** So does any connection that delivered so many octets: the system would let it go on thirty-two times as long. */
 const OCTETS_PER_TURN = 524_288;
 
+/**
+ * A flight of one part up to this many octets goes to the kernel without the runtime's stream machinery, which costs more
+ * than the write itself (bench/LOG.md). Larger ones may meet a full socket, and asking twice costs more than it saves.
+ */
+const DIRECT_BELOW = 16_385;
+
 export interface WireOwner {
   /** The socket is gone; called once. `error` says why, if the system said. */
   wireClosed(wire: Wire, error: Error | null): void;
@@ -30,6 +37,8 @@ export class Wire {
   /** When output last made progress, or began to wait. */
   lastWrite: number;
   closed = false;
+  /** The socket is a connected TCP socket without TLS: its descriptor may be written to. */
+  direct = false;
   private readonly turn: Turn;
   private readonly pools: readonly ReadBlockPool[];
   private block: ReadBlock;
@@ -39,6 +48,7 @@ export class Wire {
   private framesAtTurn = 0;
   private octetsInTurn = 0;
   private turnSeen = -1;
+  private given: Buffer | null = null;
   private paused = false;
   private keeping = false;
   private begun = 0;
@@ -58,7 +68,15 @@ export class Wire {
     this.written = () => this.onWritten();
   }
 
-  /** For the socket's `onread`: where the next read goes. */
+  /** As `nextBuffer` for the runtime's own sockets, which keep the buffer they have when they are given none. */
+  changedBuffer(): Buffer {
+    const next = this.nextBuffer();
+    if (next === this.given) return undefined as unknown as Buffer;
+    this.given = next;
+    return next;
+  }
+
+  /** Where the next read goes. */
   nextBuffer(): Buffer {
     const block = this.block;
     if (this.keeping) {
@@ -161,9 +179,16 @@ export class Wire {
     const parts = flight.parts;
     const last = parts.length - 1;
     this.connection.flights++;
+    let first = parts[0]!;
+    if (last === 0 && this.direct && first.length < DIRECT_BELOW) {
+      const taken = this.writeDirectly(first);
+      this.lastWrite = this.turn.clock.now;
+      if (taken === first.length) return this.connection.output.landed();
+      if (taken > 0) first = first.subarray(taken);
+    }
     this.begun++;
     this.lastWrite = this.turn.clock.now;
-    if (last === 0) socket.write(parts[0]!, this.written);
+    if (last === 0) socket.write(first, this.written);
     else {
       socket.cork();
       for (let i = 0; i < last; i++) socket.write(parts[i]!);
@@ -174,6 +199,17 @@ export class Wire {
     if (socket.writableLength === 0) {
       this.landedAt = this.begun;
       this.connection.output.landed();
+    }
+  }
+
+  /** @returns how many octets the kernel took; the runtime's own way takes the rest and reports what is wrong */
+  private writeDirectly(part: Buffer): number {
+    const fd = (this.socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+    if (fd < 0) return 0;
+    try {
+      return writeSync(fd, part, 0, part.length);
+    } catch {
+      return 0;
     }
   }
 
