@@ -174,11 +174,13 @@ function domainOf(
   everywhere: readonly string[],
   need: Need,
 ): Domain {
-  const all = [...own, ...open];
+  const strict = own.length > 0 && own.every((api) => api.use_mutual_tls_auth);
+  // Where the handshake decides, it decides for the domain alone; elsewhere every call is judged for itself.
+  const all = strict ? own : [...own, ...open];
   const asking = all.filter((api) => api.use_mutual_tls_auth);
   const references = new Set(asking.flatMap((api) => [...api.client_certificates, ...everywhere]));
   let clientAuth: number = ClientAuth.NONE;
-  if (own.length > 0 && own.every((api) => api.use_mutual_tls_auth)) clientAuth = ClientAuth.REQUIRE;
+  if (strict) clientAuth = ClientAuth.REQUIRE;
   else if (all.some((api) => api.use_mutual_tls_auth || api.use_certificate)) clientAuth = ClientAuth.REQUEST;
   return { rank: 0, domain, clientAuth, allowed: new AllowList([...references].flatMap(need)) };
 }
