@@ -49,6 +49,8 @@ class Control {
   readonly #exit: (code: number) => void;
   readonly #plane: DataPlane;
   readonly #listeners = new Listeners();
+  /** One configuration after the other. */
+  #configuring: Promise<void> = Promise.resolve();
   #config: WorkerConfig | undefined;
   #adopted = 0;
   #reportTimer: NodeJS.Timeout | undefined;
@@ -96,8 +98,16 @@ class Control {
       case "listen":
         if (handle !== undefined) this.#listeners.add(handle, message.port);
         return;
+      case "unlisten":
+        this.#listeners.closePort(message.port);
+        this.#plane.leave(message.port);
+        return;
+      case "changed":
+        this.#plane.changed(message.change);
+        this.send({ type: "applied", id: message.id });
+        return;
       case "configure":
-        this.#configure(message.config);
+        this.#configuring = this.#configuring.then(() => this.#configure(message.config));
         return;
       case "tickets":
         this.#plane.tickets(message.keys);
@@ -111,10 +121,10 @@ class Control {
     }
   }
 
-  #configure(config: WorkerConfig): void {
+  async #configure(config: WorkerConfig): Promise<void> {
     let problem = "";
     try {
-      this.#plane.configure(config);
+      await this.#plane.configure(config);
       this.#config = config;
       this.#log.level = config.settings.log_level;
       problem = this.#acceptShared();

@@ -15,6 +15,8 @@ import { resetStream } from "../shared/http2/send-control.js";
 import type { Stream } from "../shared/http2/stream.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { ApiDefinition, Target } from "../shared/model/api-definition.js";
+import type { StoreChange } from "../shared/store/store.js";
+import { Admission } from "./call/admission.js";
 import { ANSWERS } from "./call/answers.js";
 import type { Call } from "./call/call.js";
 import { CallerEvents } from "./call/caller-events.js";
@@ -24,6 +26,7 @@ import { ServiceEvents } from "./call/service-events.js";
 import { Caller, type CallerContext } from "./downstream/caller.js";
 import { makeHttp1Server } from "./downstream/http1-answers.js";
 import { plainTransport, type Transport } from "./downstream/transport.js";
+import { bcryptCheck, Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
 import { callerOptions, engineLimits, upstreamOptions } from "./options.js";
@@ -57,6 +60,8 @@ class Plane implements DataPlane {
   private callerContext!: CallerContext;
   private upstreamContext!: UpstreamContext;
   private upstreams!: Upstreams;
+  private ended = false;
+  private gatehouse: Gatehouse | null = null;
   private config: WorkerConfig | null = null;
   private ticker: NodeJS.Timeout | null = null;
   private draining: { resolve: () => void; promise: Promise<void>; by: number } | null = null;
@@ -78,10 +83,11 @@ class Plane implements DataPlane {
     });
   }
 
-  configure(config: WorkerConfig): void {
+  async configure(config: WorkerConfig): Promise<void> {
     const { settings } = config;
     const routes = compileRoutes(settings, config.definitions, config.closed);
     if (this.config === null) this.build(config);
+    await this.openGate(config);
     this.config = config;
     this.tls.configure(config);
     this.callerContext.limits = engineLimits(settings.engine.downstream);
@@ -108,7 +114,7 @@ class Plane implements DataPlane {
       routes,
       pools,
       turns: new Int32Array(routes.routes.length),
-      gates: routes.routes.map(() => null),
+      gates: routes.routes.map((route) => this.gatehouse?.guardOf(route.api_id) ?? null),
       poolFor: (target, route) => this.poolOf(route.definition, target),
       mainPort: settings.listen_port,
       healthPath: `/${settings.health_check_endpoint_name}`,
@@ -116,6 +122,33 @@ class Plane implements DataPlane {
       generator: !settings.hide_generator_header,
     };
     this.upstreams.keepOnly(used);
+  }
+
+  /** The gate is made when it is first needed and stays: later configurations only change its rules. */
+  private async openGate(config: WorkerConfig): Promise<void> {
+    const { settings } = config;
+    const options = {
+      quotaHeaders: settings.rate_limit_response_headers !== "rate_limits",
+      httpAnswers: settings.refusal_form === "tyk",
+    };
+    if (this.gatehouse !== null) {
+      this.gatehouse.configure(config);
+      this.relay.admission!.options = options;
+      return;
+    }
+    if (!Gatehouse.isNeeded(config)) return;
+    // The same clock as the turn's, read when an answer of the store comes between two turns.
+    const now = (): number => Math.trunc(performance.now());
+    this.gatehouse = await Gatehouse.open(config, bcryptCheck, now, this.hooks.log);
+    this.relay.admission = new Admission(this.relay, this.gatehouse.gate, this.gatehouse.engine, options);
+  }
+
+  changed(change: StoreChange): void {
+    this.gatehouse?.changed(change);
+  }
+
+  leave(port: number): void {
+    for (const caller of this.callers) if (caller.origin.port === port) caller.drain();
   }
 
   private poolOf(definition: ApiDefinition, target: Target): TargetPool {
@@ -283,11 +316,15 @@ class Plane implements DataPlane {
   }
 
   private drained(): void {
-    if (this.draining === null || this.callers.size + this.tls.pending > 0) return;
+    if (this.draining === null || this.callers.size + this.tls.pending > 0 || this.ended) return;
+    this.ended = true;
     if (this.ticker !== null) clearInterval(this.ticker);
     this.ticker = null;
     this.upstreams?.destroy();
     this.http1.close();
-    this.draining.resolve();
+    const { resolve } = this.draining;
+    // What this worker holds of shared limits goes back before it ends.
+    if (this.gatehouse === null) resolve();
+    else this.gatehouse.close().then(resolve, resolve);
   }
 }

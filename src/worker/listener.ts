@@ -12,20 +12,24 @@ const BACKLOG = 4_096;
 interface Shared {
   readonly handle: TcpHandle;
   readonly port: number;
+  accepting: boolean;
 }
 
 export class Listeners {
-  readonly #shared: Shared[] = [];
+  #shared: Shared[] = [];
 
   /** Nothing is accepted on it before start(). */
   add(handle: TcpHandle, port: number): void {
-    this.#shared.push({ handle, port });
+    this.#shared.push({ handle, port, accepting: false });
   }
 
   /** Returns 0 or the negative errno of the first listen() that failed. */
   start(accept: (connection: TcpHandle, port: number) => void): number {
     let failure = 0;
-    for (const { handle, port } of this.#shared) {
+    for (const shared of this.#shared) {
+      const { handle, port } = shared;
+      if (shared.accepting) continue;
+      shared.accepting = true;
       // A negative status is a connection that went away or a missing descriptor: there is nothing to own.
       handle.onconnection = (status, connection) => {
         if (status === 0 && connection !== undefined) accept(connection, port);
@@ -33,6 +37,12 @@ export class Listeners {
       failure ||= handle.listen(BACKLOG);
     }
     return failure;
+  }
+
+  /** The port is no longer served. */
+  closePort(port: number): void {
+    for (const shared of this.#shared) if (shared.port === port) shared.handle.close();
+    this.#shared = this.#shared.filter((shared) => shared.port !== port);
   }
 
   close(): void {

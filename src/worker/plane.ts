@@ -4,10 +4,15 @@
 
 import type { Logger } from "pino";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { StoreChange } from "../shared/store/store.js";
 
 export interface DataPlane {
-  /** Throws an Error that names what is wrong; then the configuration before it stays in force. */
-  configure(config: WorkerConfig): void;
+  /** Rejects with an Error that names what is wrong; then the configuration before it stays in force. */
+  configure(config: WorkerConfig): Promise<void>;
+  /** Something in the store is different: when this returns, no call is decided by what was before. */
+  changed(change: StoreChange): void;
+  /** The port is no longer served: its connections are drained. */
+  leave(port: number): void;
   /** An accepted connection of which nothing was read; the plane owns the handle from here, also when it refuses it. */
   accept(handle: TcpHandle, port: number): void;
   /** What session tickets are sealed under from now on; the first ones come before the first configuration. */

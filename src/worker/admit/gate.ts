@@ -28,7 +28,7 @@
 import type { PasswordCheck } from "../../shared/keys/password.js";
 import { type KeyRules, nameCandidates } from "../../shared/keys/token.js";
 import type { Policies } from "../../shared/model/policy.js";
-import type { Store } from "../../shared/store/store.js";
+import type { Store, StoreChange } from "../../shared/store/store.js";
 import { type ApiGate, compileApi, JWT } from "./api-gate.js";
 import type { FieldAccess } from "./credentials/fields.js";
 import { JwtVerifier } from "./credentials/jwt.js";
@@ -126,6 +126,11 @@ export class Gate {
     this.verdicts = verdictTable(config.overrides);
     this.#compile(config);
     this.#senses.sessions.setPolicies(config.policies);
+  }
+
+  /** News that came another way than through the store's own channel. */
+  heard(change: StoreChange): void {
+    this.#senses.sessions.heard(change);
   }
 
   tick(): Promise<void> {

@@ -84,7 +84,7 @@ export class SessionCache {
     this.#known = new LRUCache({ max: options.maxSessions ?? 50_000, dispose });
     this.#unknown = new LRUCache({ max: options.maxUnknown ?? 20_000, dispose: (ref) => ref.leave() });
     this.#recalled = new LRUCache({ max: options.maxSessions ?? 50_000 });
-    this.#unsubscribe = options.store.subscribe((change) => this.#changed(change));
+    this.#unsubscribe = options.store.subscribe((change) => this.heard(change));
   }
 
   close(): void {
@@ -343,7 +343,8 @@ export class SessionCache {
     this.#announced.set(name, this.#news);
   }
 
-  #changed(change: StoreChange): void {
+  /** Forgets what the change is about; from here on no decision is made by what was before. */
+  heard(change: StoreChange): void {
     if (change.command === EVERYTHING_CHANGED) {
       this.#everything = ++this.#news;
       this.#unknown.clear();

@@ -1,8 +1,7 @@
 // The X-RateLimit-* fields of a proxied response (spec 6.3): the values of the call's limits, and none of the service's
 // own. Runs once per response of an API with keys.
 
-import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
-import { Field, type FieldStore } from "../../shared/http2/hpack/field.js";
+import type { Field } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import { type RateHeaders, readHeaders } from "../admit/limits/headers.js";
 import type { LimitSet } from "../admit/limits/set.js";
@@ -12,7 +11,7 @@ const NAMES = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"
 export class RateFields {
   private readonly values: RateHeaders = { limit: 0, remaining: 0, reset: 0 };
   /** The three literals of the last call; valid until the next. */
-  block: Uint8Array = new Uint8Array(512);
+  readonly block: Uint8Array = new Uint8Array(256);
 
   /** True when the service sent one of the fields itself. */
   has(list: FieldList): boolean {
@@ -26,17 +25,34 @@ export class RateFields {
   }
 
   /** Writes the three fields as literals; no table is touched. @returns their length in `block` */
-  encode(store: FieldStore, set: LimitSet | null, quotas: boolean, now: number, offset: number): number {
-    const values = this.values;
+  encode(set: LimitSet | null, quotas: boolean, now: number, offset: number): number {
+    const { values, block } = this;
     if (set === null) values.limit = values.remaining = values.reset = 0;
     else readHeaders(set, quotas, now, offset, values);
-    const limit = store.field(NAMES[0], String(values.limit));
-    const remaining = new Field(store.name(NAMES[1]), String(values.remaining), false, false);
-    const reset = store.field(NAMES[2], String(values.reset));
-    const bound = literalBound(limit) + literalBound(remaining) + literalBound(reset);
-    if (bound > this.block.length) this.block = new Uint8Array(bound * 2);
-    return encodeLiteral(reset, this.block, encodeLiteral(remaining, this.block, encodeLiteral(limit, this.block, 0)));
+    let at = literal(block, 0, 0, values.limit);
+    at = literal(block, at, 1, values.remaining);
+    return literal(block, at, 2, values.reset);
   }
+}
+
+/** Literals without indexing with a new name, raw (RFC 7541 6.2.2), up to the value. */
+const HEADS = NAMES.map((name) => Uint8Array.of(0, name.length, ...Buffer.from(name, "latin1")));
+
+/** Numbers of calls and of seconds have at most 15 digits, so the length of a value is one octet. */
+function literal(block: Uint8Array, start: number, name: number, value: number): number {
+  const head = HEADS[name]!;
+  let at = start;
+  for (let i = 0; i < head.length; i++) block[at++] = head[i]!;
+  let rest = Math.min(Math.max(0, Math.trunc(value)), 999_999_999_999_999);
+  let digits = 1;
+  for (let bound = 10; bound <= rest; bound *= 10) digits++;
+  block[at++] = digits;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const left = Math.floor(rest / 10);
+    block[i] = 0x30 + rest - left * 10;
+    rest = left;
+  }
+  return at + digits;
 }
 
 function isRateField(field: Field): boolean {

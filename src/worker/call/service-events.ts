@@ -53,7 +53,7 @@ export class ServiceEvents implements ConnectionEvents {
     const admission = this.relay.admission!;
     const { rates, options, engine } = admission;
     const { limits } = call.prepared!.decision!;
-    const length = rates.encode(c.shared.fields, limits, options.quotaHeaders, this.relay.now, engine.offset);
+    const length = rates.encode(limits, options.quotaHeaders, this.relay.now, engine.offset);
     if (rates.has(list)) {
       const fields = rates.without(list);
       sendTwo(down, c.encoder.out, c.encoder.encode(fields, fields.length), rates.block, length, end);

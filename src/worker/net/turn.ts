@@ -15,11 +15,22 @@ export class Turn {
   number = 0;
   /** Work that waits for the turn's reads to be done; set once. */
   endOfReads: () => void = () => {};
+  /** The clock was read in this turn. */
+  private told = false;
   private readonly run: () => void;
 
   constructor(clock: Clock) {
     this.clock = clock;
     this.run = () => this.flushAll();
+  }
+
+  /** Something was read: the clock is brought up to date once a turn. */
+  begin(): void {
+    if (this.told) return;
+    this.told = true;
+    this.clock.now = Math.trunc(performance.now());
+    // Without output the turn would never end, and its time would be taken for the next one's.
+    this.ask();
   }
 
   /** Flushes `wire` at the end of this turn. The caller makes sure that it is added once. */
@@ -36,12 +47,13 @@ export class Turn {
   }
 
   private flushAll(): void {
-    this.clock.now = Math.trunc(performance.now());
+    if (!this.told) this.clock.now = Math.trunc(performance.now());
     this.endOfReads();
     // Flushing may free windows and so make other connections dirty: they belong to this turn too.
     for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.flush();
     this.dirty.length = 0;
     this.scheduled = false;
+    this.told = false;
     this.number++;
   }
 }

@@ -103,6 +103,7 @@ export class Wire {
     const start = this.at - kept;
     const end = this.at + n;
     this.at = end;
+    this.turn.begin();
     this.lastRead = this.turn.clock.now;
     this.adapt(n, end);
     receive(this.connection, this.block, start, end);
