@@ -1,24 +1,36 @@
 // One running gateway: ports, workers and the control port put together.
-// Responsible for the order of starting and ending. Must not know: files, command lines, signals, a caller's bytes.
-// Runs: at start and at the end.
+// Responsible for the order of starting, of replacing what is served, and of ending. Must not know: files, command
+// lines, signals, a caller's bytes. Runs: at start, at a reload and at the end.
 
 import type { Logger } from "pino";
 import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import { needsKeys } from "../shared/model/gate-rules.js";
+import type { Policy } from "../shared/model/policy.js";
+import type { StoreChange } from "../shared/store/store.js";
 import { controlApp } from "./control/app.js";
-import { ControlServer } from "./control/server.js";
-import { healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from "./health.js";
-import { at, ListenError, Listeners } from "./listeners.js";
+import { ControlPort } from "./control-port.js";
+import { type Component, healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from "./health.js";
+import { Keyspace } from "./keyspace.js";
+import { at, type Listener, Listeners } from "./listeners.js";
+import type { Loaded, LoadedSet } from "./loaded-set.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
+import { Reloader } from "./reload.js";
 import { Supervisor } from "./supervisor.js";
 import { LocalShelf, TicketRotation } from "./ticket-keys.js";
 import type { WorkerProcess } from "./worker-process.js";
 
 /** What the loader read and checked. */
-export type ServedConfig = Omit<WorkerConfig, "generation">;
+export type ServedConfig = Omit<WorkerConfig, "generation" | "controlSocket" | "policies"> & {
+  readonly policies?: readonly Policy[] | undefined;
+};
 
 export interface GatewayOptions {
   readonly config: ServedConfig;
   readonly leftOut: readonly LeftOut[];
+  /** More of what `config` and `leftOut` are from; a gateway without it cannot show its definitions. */
+  readonly set?: LoadedSet | undefined;
+  /** Reads everything again; a gateway without it does not reload. */
+  readonly load?: (() => Loaded) | undefined;
   readonly version: string;
   readonly workers: number;
   /** The compiled entry file of a worker. */
@@ -26,24 +38,51 @@ export interface GatewayOptions {
   readonly log: Logger;
 }
 
+/** News of other replicas after which definitions and policies are read again. */
+const RELOADING = new Set(["ApiUpdated", "ApiRemoved", "ApiAdded", "GroupReload", "PolicyChanged"]);
+const DEFAULT_GATHERING_S = 1;
+
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #listeners = new Listeners();
   readonly #supervisor: Supervisor;
   readonly #placement: Placement;
   readonly #rotation: TicketRotation;
+  readonly #control: ControlPort;
+  readonly #keyspace: Keyspace;
+  readonly #reloader: Reloader;
+  #set: LoadedSet;
+  #generation = 1;
+  #refusedReload: Component | undefined;
+  #notReady = STARTING;
   #tickets!: TicketKeys;
-  #control: ControlServer | undefined;
   #health: HealthState;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    const { config, leftOut, log } = options;
+    const none: LoadedSet = { served: config, leftOut, policies: new Map(), documents: new Map(), problems: [] };
+    this.#set = options.set ?? none;
+    this.#keyspace = new Keyspace({
+      settings: () => this.#settings,
+      tell: (change) => this.#supervisor.changed(change),
+      heard: (change) => this.#heard(change),
+      healthChanged: () => this.#setHealth(this.#notReady),
+    });
+    this.#reloader = new Reloader({
+      load: options.load ?? (() => ({ problems: [] })),
+      current: () => this.#set,
+      apply: (set) => this.#apply(set),
+      refused: (reason) => this.#setRefused(reason),
+      log,
+    });
+    this.#control = new ControlPort(this.#app(), log);
     this.#health = this.#healthBecause(STARTING);
     this.#supervisor = new Supervisor({
       workerFile: options.workerFile,
       workers: options.workers,
-      config: { generation: 1, ...options.config },
-      log: options.log,
+      config: () => this.#workerConfig(this.#set),
+      log,
       health: () => this.#health,
       tickets: () => this.#tickets,
       onGreeted: (worker) => this.#share(worker),
@@ -52,8 +91,8 @@ export class Gateway {
         for (const connection of connections) this.#placement.place(connection);
       },
     });
-    const choose = options.config.settings.accept === "round_robin" ? roundRobin() : leastConnections();
-    const lifetime = options.config.settings.http_server_options.ticket_lifetime * 1_000;
+    const choose = config.settings.accept === "round_robin" ? roundRobin() : leastConnections();
+    const lifetime = config.settings.http_server_options.ticket_lifetime * 1_000;
     this.#rotation = new TicketRotation(new LocalShelf(), lifetime, (keys) => this.#setTickets(keys));
     this.#placement = new Placement(choose, () => this.#supervisor.workers);
   }
@@ -61,8 +100,10 @@ export class Gateway {
   /** Ports first: a busy one must be told before a worker exists. Rejects with the one message the operator needs. */
   async start(): Promise<void> {
     try {
-      await this.#openPorts();
-      await this.#openControl();
+      this.#accept(await this.#listeners.bindMore(this.#set.served.ports, this.#settingOf(this.#set)), this.#set);
+      await this.#control.open(this.#settings);
+      // Without keys nothing asks the store, unless an operator does.
+      if (this.#set.served.definitions.some(needsKeys)) await this.#keyspace.open();
       await this.#rotation.start();
       await this.#supervisor.start();
     } catch (error) {
@@ -70,6 +111,13 @@ export class Gateway {
       throw error;
     }
     this.#setHealth("");
+  }
+
+  /** Resolves with why it was refused, empty when what the files say is in force. */
+  reload(): Promise<string> {
+    return this.#options.load === undefined
+      ? Promise.resolve("there is nothing to read again")
+      : this.#reloader.reload();
   }
 
   /** /ready says no from now on; everything is still served. */
@@ -80,47 +128,86 @@ export class Gateway {
   /** Closes the ports and ends the workers; a second call may shorten the time. Resolves when nothing is left. */
   async end(timeoutMs: number): Promise<void> {
     this.#setHealth(SHUTTING_DOWN);
-    this.#listeners.close();
-    this.#placement.close();
-    this.#rotation.stop();
+    this.#close();
     await this.#supervisor.end(timeoutMs);
-    await this.#control?.close();
+    await this.#control.close();
+    await this.#keyspace.close();
   }
 
-  async #openPorts(): Promise<void> {
-    const { config, log } = this.#options;
-    const settingOf = (port: Port) => settingOfPort(port, config);
-    await this.#listeners.bind(config.ports, settingOf);
-    // When workers accept, the primary only holds the bound sockets; otherwise it accepts from here on.
-    if (config.settings.accept !== "shared") {
-      this.#listeners.accept((connection) => this.#placement.place(connection), settingOf);
-    }
-    for (const { port, address } of this.#listeners.open)
-      log.info({ protocol: port.protocol, main: port.main }, `listening on ${at(address, port.port)}`);
+  get #settings() {
+    return this.#set.served.settings;
   }
 
-  async #openControl(): Promise<void> {
-    const { settings } = this.#options.config;
-    if (settings.control_api_port === 0) return;
-    const address = settings.control_api_address || settings.listen_address;
-    const app = controlApp({
-      health: () => this.#health,
-      helloName: settings.health_check_endpoint_name,
-      readyName: settings.readiness_check_endpoint_name,
-    });
-    const control = new ControlServer(app);
+  /** Each step can be taken back until the workers have compiled the set; then it is in force. */
+  async #apply(set: LoadedSet): Promise<string> {
+    const { ports, settings, definitions } = set.served;
+    let fresh: readonly Listener[] = [];
     try {
-      await control.listen(address, settings.control_api_port);
+      fresh = await this.#listeners.bindMore(ports, this.#settingOf(set));
+      await this.#control.open(settings);
+      if (definitions.some(needsKeys)) await this.#keyspace.open();
+      for (const worker of this.#supervisor.workers) this.#share(worker, fresh);
+      const problem = await this.#supervisor.configure(this.#workerConfig(set, 1));
+      if (problem !== "") throw new Error(problem);
     } catch (error) {
-      throw ListenError.of(error, address, settings.control_api_port, "control_api_port");
+      this.#stopListening(this.#set.served.ports);
+      await this.#control.settle("old");
+      return error instanceof Error ? error.message : String(error);
     }
-    this.#control = control;
-    this.#options.log.info(`control port on ${at(address, settings.control_api_port)}`);
+    this.#generation += 1;
+    this.#set = set;
+    this.#options.log.level = settings.log_level;
+    this.#accept(fresh, set);
+    this.#stopListening(ports);
+    await this.#control.settle("new");
+    return "";
   }
 
-  #share(worker: WorkerProcess): void {
-    if (this.#options.config.settings.accept !== "shared") return;
-    for (const { handle, port } of this.#listeners.open) worker.share(handle, port.port);
+  #workerConfig(set: LoadedSet, ahead = 0): WorkerConfig {
+    const { policies = [], ...served } = set.served;
+    return { ...served, policies, generation: this.#generation + ahead, controlSocket: this.#control.socket };
+  }
+
+  /** When workers accept, the primary only holds the bound sockets; otherwise it accepts from here on. */
+  #accept(fresh: readonly Listener[], set: LoadedSet): void {
+    if (this.#settings.accept !== "shared")
+      this.#listeners.accept((connection) => this.#placement.place(connection), this.#settingOf(set), fresh);
+    for (const { port, address } of fresh)
+      this.#options.log.info({ protocol: port.protocol, main: port.main }, `listening on ${at(address, port.port)}`);
+  }
+
+  #stopListening(kept: readonly Port[]): void {
+    for (const { port, address } of this.#listeners.keepOnly(kept)) {
+      this.#options.log.info(`no longer listening on ${at(address, port.port)}`);
+      for (const worker of this.#supervisor.workers) worker.leave(port.port);
+    }
+  }
+
+  #share(worker: WorkerProcess, listeners: readonly Listener[] = this.#listeners.open): void {
+    if (this.#settings.accept !== "shared") return;
+    for (const { handle, port } of listeners) worker.share(handle, port.port);
+  }
+
+  #settingOf(set: LoadedSet): (port: Port) => string {
+    return (port) => settingOfPort(port, set.served);
+  }
+
+  #app() {
+    return controlApp({
+      health: () => this.#health,
+      settings: () => this.#settings,
+      definitions: () => this.#set.served.definitions,
+      documents: () => this.#set.documents,
+      policies: () => this.#set.policies,
+      keyspace: this.#keyspace,
+      reload: () => this.reload(),
+      log: this.#options.log,
+    });
+  }
+
+  #heard({ command }: StoreChange): void {
+    if (!RELOADING.has(command) || this.#settings.suppress_redis_signal_reload) return;
+    this.#reloader.reloadSoon((this.#settings.reload_interval || DEFAULT_GATHERING_S) * 1_000);
   }
 
   #setTickets(keys: TicketKeys): void {
@@ -128,22 +215,44 @@ export class Gateway {
     this.#supervisor.tickets(keys);
   }
 
+  #setRefused(reason: string): void {
+    const failure = { name: "reload", componentType: "configuration", status: "fail", output: reason } as const;
+    this.#refusedReload = reason === "" ? undefined : { ...failure, since: Date.now() };
+    this.#setHealth(this.#notReady);
+  }
+
   #setHealth(notReady: string): void {
+    this.#notReady = notReady;
     this.#health = this.#healthBecause(notReady);
     this.#supervisor.health(this.#health);
   }
 
   #healthBecause(notReady: string): HealthState {
-    const { leftOut, version } = this.#options;
-    return healthOf({ version, leftOut, notReady }, new Date());
+    const { version } = this.#options;
+    const components = [this.#storeComponent(), this.#refusedReload].filter((each) => each !== undefined);
+    return healthOf({ version, leftOut: this.#set.leftOut, components, notReady }, new Date());
   }
 
-  async #abandon(): Promise<void> {
+  #storeComponent(): Component | undefined {
+    const health = this.#keyspace.health;
+    if (health === undefined) return undefined;
+    const status = health.ok ? "pass" : "fail";
+    const name = this.#settings.storage.type;
+    return { name, componentType: "datastore", status, output: health.output, since: health.since };
+  }
+
+  #close(): void {
     this.#listeners.close();
     this.#placement.close();
     this.#rotation.stop();
+    this.#reloader.end();
+  }
+
+  async #abandon(): Promise<void> {
+    this.#close();
     await this.#supervisor.end(0);
-    await this.#control?.close();
+    await this.#control.close();
+    await this.#keyspace.close();
   }
 }
 

@@ -1,12 +1,16 @@
 // `sluice lint`: everything that is wrong with the settings and the definitions, and what an operator may misread.
 // Responsible for advice; errors are the loader's. Must not know: processes, sockets. Runs: on demand.
 
+import { closedBecause } from "../shared/config/gate-settings.js";
 import type { Settings } from "../shared/config.js";
 import type { Judgement } from "../shared/model/definition.js";
 import { valueAt } from "../shared/model/document.js";
+import { needsKeys } from "../shared/model/gate-rules.js";
 import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
 import { doesSomething } from "../shared/model/survey.js";
 import { hasVariables } from "../shared/model/template.js";
+import { loadPolicies } from "../shared/store/policy-files.js";
+import { policyProblem } from "./loaded-set.js";
 import { type Load, load } from "./loader.js";
 
 export interface LintResult {
@@ -19,7 +23,12 @@ export function lint(confPath: string | undefined, env: Readonly<Record<string, 
   const loaded = load(confPath, env);
   const { settings, left_out, problems: found } = loaded.configuration;
   const problems = [...found, ...explanations(loaded)];
-  if (settings !== undefined) problems.push(...runningOn(settings, loaded.judgements));
+  if (settings !== undefined)
+    problems.push(
+      ...runningOn(settings, loaded.judgements),
+      ...control(settings, loaded),
+      ...keysAndPolicies(settings, loaded),
+    );
   const wrong = left_out.length > 0 || problems.some((problem) => problem.level === "error");
   return { problems, exitCode: wrong ? 1 : 0 };
 }
@@ -61,6 +70,72 @@ function explanations({ read, file }: Load): Problem[] {
     problems.push({ level: "warning", file, path, found: "false", message, api: "" });
   }
   return problems;
+}
+
+/** Keys cannot be made through a control API that is closed; where nobody asked for one it may be. */
+function control(settings: Settings, { file, configuration }: Load): Problem[] {
+  const why = closedBecause(settings.secret);
+  const wanted = settings.control_api_port !== 0 && configuration.definitions.some(needsKeys);
+  if (why === "" || (settings.secret === "" && !wanted)) return [];
+  const message = `${why}: the control API answers nothing but health`;
+  return [{ level: "warning", file, path: "$.secret", found: "", message, api: "" }];
+}
+
+function keysAndPolicies(settings: Settings, { file, configuration }: Load): Problem[] {
+  const { policies, problems: sentences } = loadPolicies({
+    ...settings.policies,
+    allowUnsafeIds: settings.security.allow_unsafe_policy_ids,
+  });
+  const problems: Problem[] = sentences.map((message) => policyProblem(message));
+  const unanchored =
+    'is searched anywhere in the path: begin it with ^ and end it with $, or write a plain "/Service/Method"';
+  for (const [id, policy] of policies)
+    for (const [api, { allowed_urls }] of Object.entries(policy.access_rights ?? {}))
+      (allowed_urls ?? []).forEach(({ url, match }, at) => {
+        if (match === "exact" || !isUnanchored(url, settings)) return;
+        const path = jsonPath([id, "access_rights", api, "allowed_urls", at, "url"]);
+        problems.push({
+          level: "warning",
+          file: "policies",
+          path,
+          found: showFound(url),
+          message: unanchored,
+          api: "",
+        });
+      });
+  for (const api of configuration.definitions) {
+    const lists = (api.enable_ip_whitelisting || api.enable_ip_blacklisting) && !api.ip_access_control_disabled;
+    if (lists && settings.trusted_proxies.length === 0) {
+      const message =
+        "looks at the peer's address: X-Real-IP and X-Forwarded-For are believed only from trusted_proxies";
+      const path = api.enable_ip_whitelisting ? "$.allowed_ips" : "$.blacklisted_ips";
+      problems.push({ level: "warning", file: api.file, path, found: "", message, api: api.name });
+    }
+    for (const [name, version] of Object.entries(api.version_data?.versions ?? {})) {
+      if (version.use_extended_paths !== true) continue;
+      (version.extended_paths?.white_list ?? []).forEach((entry, at) => {
+        if (entry.disabled === true || !isUnanchored(entry.path, settings)) return;
+        const path = jsonPath(["version_data", "versions", name, "extended_paths", "white_list", at, "path"]);
+        const found = showFound(entry.path);
+        problems.push({ level: "warning", file: api.file, path, found, message: unanchored, api: api.name });
+      });
+    }
+  }
+  for (const id of Object.keys(settings.override_messages)) {
+    if (OVERRIDABLE.has(id)) continue;
+    const path = jsonPath(["override_messages", id]);
+    problems.push({ level: "warning", file, path, found: "", message: "is never said here", api: "" });
+  }
+  return problems;
+}
+
+const OVERRIDABLE = new Set(["auth.auth_field_missing", "auth.key_not_found", "auth.key_is_invalid"]);
+const PLAIN_PATH = /^\/[\w.~/-]*$/;
+
+function isUnanchored(pattern: string, settings: Settings): boolean {
+  const { enable_path_prefix_matching: prefix, enable_path_suffix_matching: suffix } = settings.http_server_options;
+  if (PLAIN_PATH.test(pattern) && settings.plain_path_matching === "exact" && !prefix && !suffix) return false;
+  return !(prefix || pattern.startsWith("^")) || !(suffix || pattern.endsWith("$"));
 }
 
 /** With loose routes `/pkg.Service` also answers for `/pkg.ServiceTwo`, as in Tyk. */

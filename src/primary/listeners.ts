@@ -47,17 +47,36 @@ export class Listeners {
 
   /** Binds every port or none. */
   async bind(ports: readonly Port[], settingOf: SettingOf): Promise<void> {
+    await this.bindMore(ports, settingOf);
+  }
+
+  /** Binds what is not open yet, every one of it or nothing; answers what is new. */
+  async bindMore(ports: readonly Port[], settingOf: SettingOf): Promise<readonly Listener[]> {
+    const missing = ports.filter((port) => !this.#open.some((listener) => isSame(listener.port, port)));
+    const fresh: Listener[] = [];
     try {
-      for (const port of ports) this.#open.push(await bindOne(port, settingOf(port)));
+      for (const port of missing) fresh.push(await bindOne(port, settingOf(port)));
     } catch (error) {
-      this.close();
+      for (const { handle } of fresh) handle.close();
       throw error;
     }
+    this.#open.push(...fresh);
+    return fresh;
+  }
+
+  /** Closes what is not among these ports; answers what was closed. */
+  keepOnly(ports: readonly Port[]): readonly Listener[] {
+    const gone = this.#open.filter((listener) => !ports.some((port) => isSame(listener.port, port)));
+    for (const listener of gone) {
+      this.#open.splice(this.#open.indexOf(listener), 1);
+      listener.handle.close();
+    }
+    return gone;
   }
 
   /** The primary accepts: each connection comes with nothing read from it. */
-  accept(place: (connection: Connection) => void, settingOf: SettingOf): void {
-    for (const { handle, port, address } of this.#open) {
+  accept(place: (connection: Connection) => void, settingOf: SettingOf, fresh = this.open): void {
+    for (const { handle, port, address } of fresh) {
       // A negative status is a connection that went away or a missing descriptor: there is nothing to own.
       handle.onconnection = (status, connection) => {
         if (status === 0 && connection !== undefined) place({ handle: connection, port: port.port });
@@ -70,6 +89,11 @@ export class Listeners {
   close(): void {
     for (const { handle } of this.#open.splice(0)) handle.close();
   }
+}
+
+/** What is spoken on a port may change while it stays open. */
+function isSame(one: Port, other: Port): boolean {
+  return one.port === other.port && one.address === other.address;
 }
 
 async function bindOne(port: Port, setting: string): Promise<Listener> {

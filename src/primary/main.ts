@@ -4,11 +4,13 @@
 // Exit codes: 0 done, 1 refused (settings, ports, problems found), 2 wrong use. Runs: once.
 
 import { fileURLToPath } from "node:url";
+import { closedBecause } from "../shared/config/gate-settings.js";
+import type { Settings } from "../shared/config.js";
 import { prettify } from "../shared/model/problem.js";
 import { readCommandLine, USAGE } from "./command-line.js";
 import { usableCores } from "./cores.js";
 import { lint } from "./lint.js";
-import { loadConfiguration } from "./loader.js";
+import { loadSet } from "./loaded-set.js";
 import { exit, log } from "./log.js";
 import { serve } from "./serve.js";
 import { packageVersion } from "./version.js";
@@ -16,21 +18,23 @@ import { packageVersion } from "./version.js";
 const WORKER_FILE = fileURLToPath(new URL("../worker/main.js", import.meta.url));
 
 async function start(conf: string | undefined, workers: number | undefined): Promise<void> {
-  const { settings, definitions, closed, left_out, problems, fatal, ports, certificates } = loadConfiguration(
-    conf,
-    process.env,
-  );
-  if (fatal || settings === undefined) {
-    process.stderr.write(`${prettify(problems)}\n`);
+  const loaded = loadSet(conf, process.env);
+  if (!("set" in loaded)) {
+    process.stderr.write(`${prettify(loaded.problems)}\n`);
     process.exitCode = 1;
     return;
   }
+  const { set } = loaded;
+  const { settings } = set.served;
   log.level = settings.log_level;
-  for (const problem of problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
+  for (const problem of set.problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
+  sayWhyClosed(settings);
   await serve(
     {
-      config: { settings, definitions, closed, ports, certificates },
-      leftOut: left_out,
+      config: set.served,
+      leftOut: set.leftOut,
+      set,
+      load: () => loadSet(conf, process.env),
       version: packageVersion(),
       workers: workers ?? (settings.workers || usableCores()),
       workerFile: WORKER_FILE,
@@ -38,6 +42,11 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
     },
     exit,
   );
+}
+
+function sayWhyClosed(settings: Settings): void {
+  const why = closedBecause(settings.secret);
+  if (why !== "") log.warn(`the control API answers nothing but health: ${why}`);
 }
 
 function check(conf: string | undefined): void {

@@ -22,8 +22,11 @@ export async function serve(options: GatewayOptions, exit: (code: number) => voi
   process.on("disconnect", () => shutdown.signal("disconnect"));
   // Undefined without a channel; false when it was cut while this program was still being read.
   if (process.connected === false) shutdown.signal("disconnect");
-  // Elsewhere it reloads; ending on it, as Node does by itself, would be the worst of answers.
-  process.on("SIGHUP", () => options.log.warn("SIGHUP: settings and definitions are read at start only"));
+  // The outcome is on the log and in /hello.
+  process.on("SIGHUP", () => {
+    options.log.info("SIGHUP: settings, definitions and policies are read again");
+    void gateway.reload();
+  });
   try {
     await gateway.start();
   } catch (error) {

@@ -6,6 +6,7 @@
 import cluster from "node:cluster";
 import type { Logger } from "pino";
 import type { HealthState, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { StoreChange } from "../shared/store/store.js";
 import { BackOff } from "./back-off.js";
 import { type Connection, type WorkerEvents, WorkerProcess } from "./worker-process.js";
 
@@ -13,7 +14,8 @@ export interface SupervisorOptions {
   /** The compiled entry file of a worker. */
   readonly workerFile: string;
   readonly workers: number;
-  readonly config: WorkerConfig;
+  /** What workers begin with; asked for once, when the first one is started. */
+  readonly config: () => WorkerConfig;
   readonly log: Logger;
   readonly health: () => HealthState;
   readonly tickets: () => TicketKeys;
@@ -29,6 +31,11 @@ export interface SupervisorOptions {
 const HOPELESS_DEATHS = 3;
 // Beyond the drain's timeout a worker first has its own last resort (2 s); then it is killed.
 const KILL_AFTER_MS = 4_000;
+
+// A worker whose loop stands still for so long is replaced by one that has the new configuration from the start.
+const CONFIGURE_MS = 10_000;
+// As long as an operator's change may wait for the workers.
+const CHANGE_MS = 200;
 
 interface Slot {
   worker: WorkerProcess | undefined;
@@ -51,11 +58,17 @@ function deferred(): Deferred {
   return { promise, ...settle! };
 }
 
+function after<Value>(ms: number, value: Value): Promise<Value> {
+  return new Promise((resolve) => setTimeout(() => resolve(value), ms).unref());
+}
+
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[] = [];
   readonly #started = deferred();
   readonly #ended = deferred();
+  #config!: WorkerConfig;
+  #changes = 0;
   #readyOnce = false;
   #ending = false;
   #killTimer: NodeJS.Timeout | undefined;
@@ -72,6 +85,7 @@ export class Supervisor {
   /** Resolves when the first worker serves; rejects when none can. */
   start(): Promise<void> {
     if (this.#ending) return this.#started.promise;
+    this.#config = this.#options.config();
     cluster.setupPrimary({ exec: this.#options.workerFile, args: [], serialization: "advanced" });
     for (let index = 0; index < this.#options.workers; index += 1) {
       const slot: Slot = { worker: undefined, restart: undefined, backOff: new BackOff() };
@@ -89,6 +103,36 @@ export class Supervisor {
     for (const worker of this.workers) worker.tickets(keys);
   }
 
+  /**
+   * Puts a configuration in force on every worker, or on none: the first one tries it, and keeps the old one when it
+   * cannot be compiled. Resolves with the reason then, otherwise with nothing when every worker has it.
+   */
+  async configure(config: WorkerConfig): Promise<string> {
+    const [first] = this.workers.filter((worker) => worker.ready);
+    if (first !== undefined) {
+      const problem = await this.#configureOne(first, config);
+      if (problem !== "") {
+        first.revert(this.#config);
+        return problem;
+      }
+    }
+    this.#config = config;
+    const others = this.workers.filter((worker) => worker !== first);
+    await Promise.all(others.map((worker) => this.#mustTake(worker, config)));
+    return "";
+  }
+
+  /** True when every worker has applied it in time. */
+  async changed(change: StoreChange): Promise<boolean> {
+    this.#changes += 1;
+    const id = this.#changes;
+    const workers = this.workers;
+    const applied = Promise.all(workers.map((worker) => worker.changed(id, change))).then(() => true);
+    const inTime = await Promise.race([applied, after(CHANGE_MS, false)]);
+    for (const worker of workers) worker.forgetChange(id);
+    return inTime;
+  }
+
   /** Resolves when no worker is left. Called again it may only shorten the time. */
   end(timeoutMs: number): Promise<void> {
     this.#ending = true;
@@ -100,11 +144,27 @@ export class Supervisor {
     return this.#ended.promise;
   }
 
+  async #configureOne(worker: WorkerProcess, config: WorkerConfig): Promise<string> {
+    const late = "the worker did not answer";
+    const problem = await Promise.race([worker.configure(config), after(CONFIGURE_MS, late)]);
+    // Nobody knows which configuration it has now.
+    if (problem === late) worker.kill();
+    return problem;
+  }
+
+  /** The first worker took it: one that does not is replaced. */
+  async #mustTake(worker: WorkerProcess, config: WorkerConfig): Promise<void> {
+    const problem = await this.#configureOne(worker, config);
+    if (problem === "") return;
+    this.#options.log.error({ worker: worker.pid, problem }, "worker cannot take the configuration: replaced");
+    worker.kill();
+  }
+
   #fork(slot: Slot): void {
     slot.restart = undefined;
     slot.backOff.started(Date.now());
-    const { config, health, tickets } = this.#options;
-    slot.worker = new WorkerProcess(config, health(), tickets, this.#eventsOf(slot));
+    const { health, tickets } = this.#options;
+    slot.worker = new WorkerProcess(this.#config, health(), tickets, this.#eventsOf(slot));
   }
 
   #eventsOf(slot: Slot): WorkerEvents {

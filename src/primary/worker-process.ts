@@ -15,6 +15,7 @@ import {
   type ToWorker,
   type WorkerConfig,
 } from "../shared/messages.js";
+import type { StoreChange } from "../shared/store/store.js";
 
 /** An accepted connection that no worker has taken over yet. */
 export interface Connection {
@@ -42,7 +43,11 @@ const MOST_TURNS = 1_000;
 export class WorkerProcess {
   readonly #process: Worker;
   readonly #events: WorkerEvents;
-  readonly #config: WorkerConfig;
+  #config: WorkerConfig;
+  #greeted = false;
+  /** Who waits for the answer to a configuration or to news, by generation or id. */
+  readonly #configuring = new Map<number, (problem: string) => void>();
+  readonly #telling = new Map<number, () => void>();
   readonly #health: HealthState;
   readonly #tickets: () => TicketKeys;
   /** In the order of their ids, the last of which is #sent. */
@@ -69,6 +74,7 @@ export class WorkerProcess {
     this.#process.on("error", () => {});
     this.#process.on("exit", (code: number, signal: string) => {
       this.#ready = false;
+      this.#nobodyAnswers();
       this.#settle(signal ? `signal ${signal}` : `exit code ${code}`, MOST_TURNS);
     });
   }
@@ -115,6 +121,40 @@ export class WorkerProcess {
     if (this.#ready) this.#send({ type: "tickets", keys });
   }
 
+  /** Resolves with the worker's problem, empty when it is in force. One that is still starting gets the newest. */
+  configure(config: WorkerConfig): Promise<string> {
+    this.#config = config;
+    if (!this.#greeted) return Promise.resolve("");
+    return new Promise((resolve) => {
+      this.#configuring.set(config.generation, resolve);
+      this.#send({ type: "configure", config });
+    });
+  }
+
+  /** What a worker that starts later gets: after a configuration that was refused. */
+  revert(config: WorkerConfig): void {
+    this.#config = config;
+  }
+
+  /** Resolves when it is applied, or when there is nobody left who could still go by what was before. */
+  changed(id: number, change: StoreChange): Promise<void> {
+    if (!this.ready) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#telling.set(id, resolve);
+      this.#send({ type: "changed", id, change });
+    });
+  }
+
+  /** Nobody waits for this answer any more. */
+  forgetChange(id: number): void {
+    this.#telling.delete(id);
+  }
+
+  /** The port is closed: its connections are to be drained. */
+  leave(port: number): void {
+    this.#send({ type: "unlisten", port });
+  }
+
   drain(timeoutMs: number): void {
     this.#draining = true;
     // Before it serves it has nothing to finish, and before its first word it would not hear this.
@@ -149,7 +189,11 @@ export class WorkerProcess {
         this.#greet(message.protocol);
         return;
       case "configured":
-        this.#configured(message.problem);
+        this.#configured(message.generation, message.problem);
+        return;
+      case "applied":
+        this.#telling.get(message.id)?.();
+        this.#telling.delete(message.id);
         return;
       case "load":
         this.#load = message;
@@ -166,19 +210,35 @@ export class WorkerProcess {
       this.#events.refused(this, `it speaks version ${protocol} of the messages, this primary ${PROTOCOL_VERSION}`);
       return;
     }
+    this.#greeted = true;
     this.#events.greeted(this);
     this.#send({ type: "tickets", keys: this.#tickets() });
     this.#send({ type: "configure", config: this.#config });
     this.#send({ type: "health", state: this.#health });
   }
 
-  #configured(problem: string): void {
+  #configured(generation: number, problem: string): void {
+    const waiting = this.#configuring.get(generation);
+    if (waiting !== undefined) {
+      this.#configuring.delete(generation);
+      waiting(problem);
+      return;
+    }
+    // Nobody waits for it any more: it came too late.
+    if (this.#ready) return;
     if (problem !== "") {
       this.#events.refused(this, problem);
       return;
     }
     this.#ready = true;
     this.#events.ready(this);
+  }
+
+  #nobodyAnswers(): void {
+    for (const resolve of this.#configuring.values()) resolve("the worker died while it took the configuration");
+    for (const resolve of this.#telling.values()) resolve();
+    this.#configuring.clear();
+    this.#telling.clear();
   }
 
   // Handles are sent one after the other and confirmed in that order; shared listening sockets are the first ones.

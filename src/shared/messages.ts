@@ -9,6 +9,8 @@ import { Packr } from "msgpackr";
 import type { Certificates } from "./certificates/collection.js";
 import type { Settings } from "./config.js";
 import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
+import type { Policy } from "./model/policy.js";
+import type { StoreChange } from "./store/store.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
 export const PROTOCOL_VERSION = 2;
@@ -31,6 +33,13 @@ export interface WorkerConfig {
   readonly ports: readonly Port[];
   /** Certificates that settings and definitions refer to, with their keys; those of the store are not among them. */
   readonly certificates: Certificates;
+  /** Each with its id. */
+  readonly policies: readonly Policy[];
+  /**
+   * Where the primary answers `/tyk/…` of the main port (HTTP/1.1 over a Unix socket); empty when the control API has
+   * a port of its own. The worker that relays a request says in `x-sluice-peer` who asked it.
+   */
+  readonly controlSocket: string;
 }
 
 /** What session tickets are sealed under, 48 octets a key: shared by all workers, never logged. */
@@ -68,6 +77,10 @@ export type ToWorker =
   | { readonly type: "tickets"; readonly keys: TicketKeys }
   /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared") once it is configured. */
   | { readonly type: "listen"; readonly port: number }
+  /** The port is no longer served: the shared socket is closed, its connections are drained. */
+  | { readonly type: "unlisten"; readonly port: number }
+  /** Something in the store is different; what is remembered of it is forgotten, then `applied` is said. */
+  | { readonly type: "changed"; readonly id: number; readonly change: StoreChange }
   /** Beside it: an accepted socket of which nothing has been read. `id` rises by one within a worker's life. */
   | { readonly type: "connection"; readonly id: number; readonly port: number }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
@@ -79,6 +92,8 @@ export type ToPrimary =
   | { readonly type: "configured"; readonly generation: number; readonly problem: string }
   /** `adopted` is the highest connection id the worker has taken over: later ones are not among `connections`. */
   | { readonly type: "load"; readonly adopted: number; readonly connections: number; readonly calls: number }
+  /** After `changed`: from here on no call is decided by what was before. */
+  | { readonly type: "applied"; readonly id: number }
   | { readonly type: "drained" };
 
 /**
@@ -96,8 +111,17 @@ export interface TcpHandle {
 // Plain maps: a message can be read without what was sent before it, by a process of another build too.
 const coder = new Packr({ useRecords: false });
 
-const WORKER_TYPES: readonly string[] = ["configure", "health", "tickets", "listen", "connection", "drain"];
-const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "drained"];
+const WORKER_TYPES: readonly string[] = [
+  "configure",
+  "health",
+  "tickets",
+  "listen",
+  "unlisten",
+  "changed",
+  "connection",
+  "drain",
+];
+const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "applied", "drained"];
 
 export function encodeMessage(message: ToWorker | ToPrimary): Buffer {
   return coder.encode(message);

@@ -4,19 +4,22 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
-import { type TestContext, test } from "node:test";
-import { controlApp } from "../../src/primary/control/app.js";
+import { after, type TestContext, test } from "node:test";
 import { ControlServer } from "../../src/primary/control/server.js";
 import { healthOf, STARTING } from "../../src/primary/health.js";
+import { Desk } from "../control/desk.js";
 
 const LEFT_OUT = [
   { name: "orders", reason: "needs keys" },
   { name: "orders", reason: "has no target" },
 ];
 
+const desk = new Desk();
+after(() => desk.close());
+
 function app(notReady = "", leftOut = LEFT_OUT) {
-  const state = healthOf({ version: "1.2.3", leftOut, notReady }, new Date(0));
-  return controlApp({ health: () => state, helloName: "hello", readyName: "ready" });
+  desk.health = healthOf({ version: "1.2.3", leftOut, notReady }, new Date(0));
+  return desk.app;
 }
 
 async function listening(t: TestContext): Promise<number> {

@@ -24,11 +24,15 @@ const TO_WORKER: ToWorker[] = [
       closed: [{ api: "a", port: 1, domain: "", listen_path: "/" }],
       ports: [{ port: 8080, address: "", protocol: "h2c", main: true }],
       certificates: { "a.pem": { fingerprint: "00", chain: "", key: "" } },
+      policies: [{ id: "gold", rate: 10, per: 1 }],
+      controlSocket: "/tmp/control.sock",
     },
   },
   { type: "tickets", keys: { generation: 2, current: Buffer.alloc(48, 1), previous: null } },
   { type: "health", state: { hello: answer, ready: { status: 503, body: "ü" } } },
   { type: "listen", port: 65_535 },
+  { type: "unlisten", port: 65_535 },
+  { type: "changed", id: 7, change: { command: "KeySpaceUpdateNotification", payload: "a,b" } },
   { type: "connection", id: 2 ** 40, port: 8080 },
   { type: "drain", timeoutMs: 30_000 },
 ];
@@ -37,6 +41,7 @@ const TO_PRIMARY: ToPrimary[] = [
   { type: "hello", protocol: 1 },
   { type: "configured", generation: 3, problem: "" },
   { type: "load", adopted: 2 ** 40, connections: 100_000, calls: 0 },
+  { type: "applied", id: 7 },
   { type: "drained" },
 ];
 

@@ -1,37 +1,55 @@
 // The control port's routes.
-// Responsible for mapping paths to answers. Must not know: sockets, HTTP versions, processes.
+// Responsible for mapping paths to answers. Must not know: sockets, HTTP versions, processes, what a resource does.
 // Governed by: Tyk's gateway API (`/hello`, `/ready`, `/tyk/...`). Runs: per request of an operator or a probe.
 
 import { Hono } from "hono";
-import type { HealthAnswer, HealthState } from "../../shared/messages.js";
+import { bodyLimit } from "hono/body-limit";
+import type { HealthAnswer } from "../../shared/messages.js";
+import { StoreDown } from "../../shared/store/store.js";
+import { methodNotSupported, refusal, text } from "./answers.js";
+import { apiRoutes } from "./apis.js";
+import type { ControlContext } from "./context.js";
+import { guard } from "./guard.js";
+import { KeyDesk } from "./key-desk.js";
+import { keyListRoutes } from "./key-list.js";
+import { keyRoutes } from "./keys.js";
+import { operationRoutes } from "./operation.js";
+import { organisationRoutes } from "./organisations.js";
+import { policyRoutes } from "./policies.js";
 
-export interface ControlContext {
-  readonly health: () => HealthState;
-  /** Path names without their slash: `health_check_endpoint_name`, `readiness_check_endpoint_name`. */
-  readonly helloName: string;
-  readonly readyName: string;
-}
+/** As large as a stored session may be. */
+const LARGEST_BODY = 1_024 * 1_024;
 
-export function controlApp(context: ControlContext): Hono {
+export function controlApp(control: ControlContext): Hono {
   const app = new Hono({ strict: false });
-  app.all(`/${context.helloName}`, ({ req }) => healthAnswer(req.method, context.health().hello));
-  app.all(`/${context.readyName}`, ({ req }) => healthAnswer(req.method, context.health().ready));
-  // No key can be right as long as nothing checks one: everything below is closed.
-  app.all("/tyk/*", () => refusal(403, "Attempted administrative access with invalid or missing key!"));
-  app.notFound(() => refusal(404, "Not found"));
-  app.onError(() => refusal(500, "Internal error"));
+  app.use(
+    "/tyk/*",
+    guard(() => control.settings().secret),
+  );
+  app.use("/tyk/*", bodyLimit({ maxSize: LARGEST_BODY, onError: () => refusal(413, "Request entity too large") }));
+  const desk = new KeyDesk(control);
+  keyListRoutes(app, desk);
+  keyRoutes(app, desk);
+  organisationRoutes(app, control);
+  policyRoutes(app, control);
+  apiRoutes(app, control);
+  operationRoutes(app, control);
+  // Last, and looked up per request: a reload may rename them.
+  app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));
+  app.onError((error) => {
+    if (error instanceof StoreDown) return refusal(503, "The store cannot be reached");
+    control.log.error({ err: error }, "a request to the control API failed");
+    return refusal(500, "Internal error");
+  });
   return app;
 }
 
-function healthAnswer(method: string, answer: HealthAnswer): Response {
-  if (method !== "GET") return refusal(405, "Method not supported");
-  return json(answer.status, answer.body);
-}
-
-function refusal(status: number, message: string): Response {
-  return json(status, JSON.stringify({ status: "error", message }));
-}
-
-function json(status: number, body: string): Response {
-  return new Response(body, { status, headers: { "content-type": "application/json" } });
+function health(method: string, path: string, control: ControlContext): Response | undefined {
+  const { health_check_endpoint_name: hello, readiness_check_endpoint_name: ready } = control.settings();
+  const name = path.replace(/^\/|\/$/g, "");
+  if (name !== hello && name !== ready) return undefined;
+  if (method !== "GET") return methodNotSupported();
+  const state = control.health();
+  const answer: HealthAnswer = name === hello ? state.hello : state.ready;
+  return text(answer.status, answer.body);
 }

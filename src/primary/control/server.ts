@@ -6,8 +6,9 @@ import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
+import type { PeerBindings } from "./guard.js";
 
 // "PRI" begins no HTTP/1.1 method: three bytes tell the protocols apart.
 const PREFACE = Buffer.from("PRI");
@@ -16,14 +17,28 @@ const SILENCE_MS = 10_000;
 const IDLE_SESSION_MS = 120_000;
 const MOST_CONNECTIONS = 1_024;
 
+function peerOfSocket(incoming: Incoming): string {
+  return incoming.socket.remoteAddress ?? "";
+}
+
+function peerInHeader(incoming: Incoming): string {
+  return String(incoming.headers["x-sluice-peer"] ?? "");
+}
+
+type Incoming = HttpBindings["incoming"] | Http2Bindings["incoming"];
+
 export class ControlServer {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #listener: net.Server;
   readonly #sockets = new Set<net.Socket>();
 
-  constructor(app: Hono) {
-    const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  /** `relayed`: requests come from workers, which say in a header who asked them. */
+  constructor(app: Hono, relayed = false) {
+    const peerOf = relayed ? peerInHeader : peerOfSocket;
+    const fetch = (request: Request, env: HttpBindings | Http2Bindings) =>
+      app.fetch(request, { peer: peerOf(env.incoming) } satisfies PeerBindings);
+    const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
     this.#http1 = http.createServer(answer);
     // Node's own checks of a request's time begin with the server's listen(), which is not called here.
     this.#http1.setTimeout(SILENCE_MS);
@@ -40,6 +55,12 @@ export class ControlServer {
     this.#listener.listen(address === "" ? { port } : { port, host: address });
     await once(this.#listener, "listening");
     return (this.#listener.address() as net.AddressInfo).port;
+  }
+
+  /** On a Unix socket, for the workers of this host. */
+  async listenOn(path: string): Promise<void> {
+    this.#listener.listen({ path });
+    await once(this.#listener, "listening");
   }
 
   async close(): Promise<void> {

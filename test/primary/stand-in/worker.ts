@@ -20,13 +20,17 @@ class LinePlane implements DataPlane {
     this.#hooks = hooks;
   }
 
-  configure(config: WorkerConfig): void {
+  async configure(config: WorkerConfig): Promise<void> {
     const wish = config.settings.secret;
     if (wish === "refuse") throw new Error("the stand-in refuses this configuration");
     if (wish === "die") process.kill(process.pid, "SIGKILL");
   }
 
   tickets(): void {}
+
+  changed(): void {}
+
+  leave(): void {}
 
   health(state: { ready: { status: number } }): void {
     this.#health = String(state.ready.status);

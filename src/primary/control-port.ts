@@ -1,0 +1,77 @@
+// Where the control API is reached: its own port, or a socket for the workers that relay it from the main port.
+// Responsible for opening, moving and closing it. Must not know: routes, who may ask.
+// Runs: at start, at the end, and when a reload moves it.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Hono } from "hono";
+import type { Logger } from "pino";
+import type { Settings } from "../shared/config.js";
+import { ControlServer } from "./control/server.js";
+import { at, ListenError } from "./listeners.js";
+
+interface Place {
+  /** `address:port`, or the socket's path. */
+  readonly name: string;
+  readonly server: ControlServer;
+  /** Empty for a port. */
+  readonly socket: string;
+}
+
+export class ControlPort {
+  readonly #app: Hono;
+  readonly #log: Logger;
+  #place: Place | undefined;
+  #before: Place | undefined;
+  #folder: string | undefined;
+
+  constructor(app: Hono, log: Logger) {
+    this.#app = app;
+    this.#log = log;
+  }
+
+  /** For the workers; empty when the control API has a port of its own. */
+  get socket(): string {
+    return this.#place?.socket ?? "";
+  }
+
+  /** Opens what these settings ask for beside what is open; `settle` then closes one of the two. */
+  async open(settings: Settings): Promise<void> {
+    const { control_api_port: port } = settings;
+    const address = settings.control_api_address || settings.listen_address;
+    const name = port === 0 ? this.#socketPath() : at(address, port);
+    this.#before = this.#place;
+    if (this.#place?.name === name) return;
+    const server = new ControlServer(this.#app, port === 0);
+    try {
+      if (port === 0) await server.listenOn(name);
+      else await server.listen(address, port);
+    } catch (error) {
+      throw ListenError.of(error, address, port, "control_api_port");
+    }
+    this.#place = { name, server, socket: port === 0 ? name : "" };
+    if (port !== 0) this.#log.info(`control port on ${name}`);
+  }
+
+  async settle(keep: "new" | "old"): Promise<void> {
+    const [kept, left] = keep === "new" ? [this.#place, this.#before] : [this.#before, this.#place];
+    this.#place = kept;
+    this.#before = undefined;
+    if (left !== undefined && left !== kept) await left.server.close();
+  }
+
+  async close(): Promise<void> {
+    await this.settle("new");
+    await this.#place?.server.close();
+    this.#place = undefined;
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+  }
+
+  // mkdtemp gives a folder that only this user can enter.
+  #socketPath(): string {
+    this.#folder ??= mkdtempSync(join(tmpdir(), "sluice-control-"));
+    return join(this.#folder, "control.sock");
+  }
+}

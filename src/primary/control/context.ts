@@ -1,0 +1,28 @@
+// What the control API's resources need of the running gateway.
+// Responsible for the shape only. Must not know: how any of it is done.
+
+import type { Logger } from "pino";
+import type { Settings } from "../../shared/config.js";
+import type { HealthState } from "../../shared/messages.js";
+import type { ApiDefinition } from "../../shared/model/api-definition.js";
+import type { Policies } from "../../shared/model/policy.js";
+import type { Keyspace } from "../keyspace.js";
+
+/** A definition as it stands in its file. */
+export interface ApiDocument {
+  readonly file: string;
+  readonly document: Readonly<Record<string, unknown>>;
+}
+
+export interface ControlContext {
+  readonly health: () => HealthState;
+  /** Settings, definitions and policies in force. */
+  readonly settings: () => Settings;
+  readonly definitions: () => readonly ApiDefinition[];
+  readonly documents: () => ReadonlyMap<string, ApiDocument>;
+  readonly policies: () => Policies;
+  readonly keyspace: Keyspace;
+  /** Resolves with why it was refused, empty when the new set is in force. */
+  readonly reload: () => Promise<string>;
+  readonly log: Logger;
+}

@@ -1,0 +1,154 @@
+// The control API described for programs: an OpenAPI document made from one table of its operations.
+// Responsible for saying what is asked and answered. Must not know: how anything is done. The table is compared with the
+// routes in a test. Governed by: OpenAPI 3.1. Runs: on demand.
+
+import { packageVersion } from "../version.js";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+interface Operation {
+  readonly method: "get" | "post" | "put" | "delete";
+  readonly path: string;
+  readonly summary: string;
+  readonly query?: readonly string[];
+  readonly body?: string;
+  /** The schema of the 200. */
+  readonly answer: string;
+  readonly refusals: readonly number[];
+}
+
+const KEY_QUERY = ["hashed", "username", "org_id", "api_id"];
+
+export const OPERATIONS: readonly Operation[] = [
+  op("post", "/tyk/keys/create", "Make a key with a random token", "Change", [400, 500], "Session"),
+  op("post", "/tyk/keys/preview", "A session as it would be with its policies", "Session", [400], "Session"),
+  op("post", "/tyk/keys/policy/{name}", "Give a key other policies", "Change", [400, 404], "PolicyChoice", KEY_QUERY),
+  op("get", "/tyk/keys", "List keys", "KeyList", [400, 404, 504], "", ["filter", "api_id"]),
+  op("post", "/tyk/keys", "Make a key", "Change", [400, 500], "Session", ["suppress_reset"]),
+  op("post", "/tyk/keys/{name}", "Make a key or a user of this name", "Change", [400, 500], "Session", [
+    "suppress_reset",
+    "hashed",
+  ]),
+  op("put", "/tyk/keys/{name}", "Change a key", "Change", [400, 404, 500], "Session", ["suppress_reset", ...KEY_QUERY]),
+  op("get", "/tyk/keys/{name}", "Show a key", "Session", [400, 404], "", KEY_QUERY),
+  op("delete", "/tyk/keys/{name}", "Remove a key", "Change", [400, 404], "", KEY_QUERY),
+  op("get", "/tyk/org/keys", "List organisations", "KeyList", []),
+  op("get", "/tyk/org/keys/{org}", "Show an organisation", "Session", [404]),
+  op("post", "/tyk/org/keys/{org}", "Store an organisation", "Change", [400, 404], "Session", ["reset_quota"]),
+  op("put", "/tyk/org/keys/{org}", "Change an organisation", "Change", [400, 404], "Session", ["reset_quota"]),
+  op("delete", "/tyk/org/keys/{org}", "Remove an organisation", "Change", [404]),
+  op("get", "/tyk/policies", "Loaded policies", "Policies", []),
+  op("get", "/tyk/policies/{id}", "A loaded policy", "Policy", [404]),
+  op("post", "/tyk/policies", "Write a policy's file", "Change", [400, 500], "Policy"),
+  op("post", "/tyk/policies/{id}", "Write a policy's file", "Change", [400, 500], "Policy"),
+  op("put", "/tyk/policies/{id}", "Write a policy's file", "Change", [400, 500], "Policy"),
+  op("delete", "/tyk/policies/{id}", "Remove a policy's file", "Change", [500]),
+  op("get", "/tyk/apis", "Loaded definitions", "Definitions", []),
+  op("get", "/tyk/apis/{id}", "A loaded definition", "Definition", [404]),
+  op("post", "/tyk/apis", "Write a definition's file", "Change", [400, 500], "Definition"),
+  op("post", "/tyk/apis/{id}", "Write a definition's file", "Change", [400, 500], "Definition"),
+  op("put", "/tyk/apis/{id}", "Write a definition's file", "Change", [400, 404, 500], "Definition"),
+  op("delete", "/tyk/apis/{id}", "Remove a definition's file", "Change", [404]),
+  op("get", "/tyk/reload", "Read settings, definitions and policies again", "Outcome", [400], "", ["block"]),
+  op("get", "/tyk/reload/group", "The same on every replica", "Outcome", []),
+  op("get", "/tyk/health", "Not enabled, as in Tyk by default", "Outcome", [400], "", ["api_id"]),
+  op("get", "/tyk/schema", "What may be sent, as JSON Schema", "Outcome", []),
+  op("get", "/tyk/openapi.json", "This document", "Document", []),
+];
+
+// Refused on every path: the secret, the pace, the size, the store.
+const EVERYWHERE = [403, 413, 429, 503];
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  400: "The request cannot be understood or fulfilled as it is",
+  403: "The secret is missing or wrong, or the gateway has none of its own",
+  404: "There is no such thing",
+  413: "The body is larger than 1 MiB",
+  429: "Too many wrong secrets from this address",
+  500: "Tyk's status for a refusal of what was asked",
+  503: "The store cannot be reached",
+  504: "There are more keys than can be listed in time",
+};
+
+function op(
+  method: Operation["method"],
+  path: string,
+  summary: string,
+  answer: string,
+  refusals: readonly number[],
+  body = "",
+  query: readonly string[] = [],
+): Operation {
+  return { method, path, summary, answer, refusals, ...(body === "" ? {} : { body }), query };
+}
+
+export function openApiDocument(): Schema {
+  const paths: Record<string, Record<string, Schema>> = {};
+  for (const operation of OPERATIONS) {
+    const path = paths[operation.path] ?? {};
+    path[operation.method] = describe(operation);
+    paths[operation.path] = path;
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Sluice control API", version: packageVersion() },
+    security: [{ secret: [] }],
+    paths,
+    components: {
+      securitySchemes: { secret: { type: "apiKey", in: "header", name: "X-Tyk-Authorization" } },
+      schemas: SCHEMAS,
+    },
+  };
+}
+
+function describe({ summary, path, query = [], body, answer, refusals }: Operation): Schema {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map((match) => parameter(match[1]!, "path", true));
+  const parameters = [...inPath, ...query.map((name) => parameter(name, "query", false))];
+  const content = (name: string) => ({ "application/json": { schema: { $ref: `#/components/schemas/${name}` } } });
+  const responses: Record<string, Schema> = { 200: { description: summary, content: content(answer) } };
+  for (const status of [...EVERYWHERE, ...refusals])
+    responses[status] = { description: MEANINGS[status], content: content("Refusal") };
+  return {
+    summary,
+    parameters,
+    ...(body === undefined ? {} : { requestBody: { required: true, content: content(body) } }),
+    responses,
+  };
+}
+
+function parameter(name: string, place: "path" | "query", required: boolean): Schema {
+  return { name, in: place, required, schema: { type: "string" } };
+}
+
+const text = { type: "string" };
+const open = { type: "object", additionalProperties: true };
+
+const SCHEMAS: Readonly<Record<string, Schema>> = {
+  Change: {
+    type: "object",
+    required: ["key", "status", "action"],
+    properties: {
+      key: text,
+      status: { const: "ok" },
+      action: { enum: ["added", "modified", "deleted", "updated"] },
+      key_hash: text,
+    },
+  },
+  Outcome: { type: "object", required: ["status"], properties: { status: text, message: text } },
+  Refusal: {
+    type: "object",
+    required: ["status", "message"],
+    properties: { status: { const: "error" }, message: text },
+  },
+  KeyList: { type: "object", required: ["keys"], properties: { keys: { type: "array", items: text } } },
+  PolicyChoice: {
+    type: "object",
+    properties: { policy: text, apply_policies: { type: "array", items: text } },
+  },
+  Session: { ...open, description: "A key's session; GET /tyk/schema describes its fields" },
+  Policy: { ...open, description: "A policy; GET /tyk/schema describes its fields" },
+  Policies: { type: "array", items: { $ref: "#/components/schemas/Policy" } },
+  Definition: { ...open, description: "A classic API definition; GET /tyk/schema describes its fields" },
+  Definitions: { type: "array", items: { $ref: "#/components/schemas/Definition" } },
+  Document: open,
+};
