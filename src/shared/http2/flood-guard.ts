@@ -16,6 +16,8 @@ const LATE_COST = 0.01;
 /** Seconds in which a full budget is paid back by time alone. */
 const PAYBACK_SECONDS = 20;
 const FINISHED_CALL_PAYS_CONTROL = 10;
+/** Octets of the shortest DATA frame sent that pays for control frames: a gRPC message's prefix. */
+const LEAST_SENT = 5;
 
 export class FloodGuard {
   private readonly limits: EngineLimits;
@@ -48,6 +50,15 @@ export class FloodGuard {
   usefulData(): void {
     if (this.tiny >= 1) this.tiny -= 1;
     if (this.control >= 1) this.control -= 1;
+  }
+
+  /**
+   * A DATA frame of `length` octets was sent: a receiver owes us WINDOW_UPDATEs for it, and whoever reads much sends
+   * many. Frames forced tiny by tiny windows (CVE-2019-9511) pay nothing.
+   */
+  sentData(length: number): void {
+    if (this.control === 0 || length < LEAST_SENT) return;
+    this.control = Math.max(0, this.control - 1 - (length >>> 10));
   }
 
   /** A call ran to its end. */

@@ -49,6 +49,7 @@ export function sendData(
   }
   stream.sendWindow -= length;
   c.sendWindow -= length;
+  c.guard.sentData(length);
   if (length < COPY_BELOW || head < 0) {
     o.reserve(FRAME_HEADER + (length < COPY_BELOW ? length : 0));
     frameHeader(o, length, FrameType.DATA, flags, stream.id);
@@ -161,6 +162,7 @@ function sendQueued(c: Connection, stream: Stream, queue: SendQueue): void {
   else o.copy(piece.buf, piece.start, piece.start + n);
   stream.sendWindow -= n;
   c.sendWindow -= n;
+  c.guard.sentData(n);
   c.shared.budget.held -= queue.pinned;
   queue.advance(n);
   c.shared.budget.held += queue.pinned;
