@@ -77,6 +77,25 @@ describe("the flood guard", () => {
     );
   });
 
+  test("is paid back by DATA we send: a receiver owes a WINDOW_UPDATE or two for each", () => {
+    const guard = new FloodGuard(limits);
+    const both = (): boolean => guard.controlFrame(0) || guard.controlFrame(0);
+    const over = times(10_000, () => {
+      guard.sentData(16_384);
+      return both();
+    });
+    assert.equal(over, false);
+  });
+
+  test("is not paid back by DATA that tiny windows have made tiny", () => {
+    const guard = new FloodGuard(limits);
+    const over = times(101, () => {
+      guard.sentData(1);
+      return guard.controlFrame(0);
+    });
+    assert.equal(over, true);
+  });
+
   test("is paid back by time, a whole budget at most", () => {
     const guard = new FloodGuard(limits);
     times(100, () => guard.controlFrame(0));

@@ -235,6 +235,21 @@ describe("a service that goes away", { concurrency: 3 }, () => {
     assert.equal(serving.count(METHODS.echo), 20);
   });
 
+  test("with REFUSED_STREAM after more than is held of a request: UNAVAILABLE, for it cannot be sent again", async (context) => {
+    const [refusing, serving] = [await wireServiceFor(context), await serviceFor(context)];
+    // The first call goes to the second target.
+    const { client } = await sceneFor(context, [refusing.target, serving.target, refusing.target]);
+    await client.unary(METHODS.echo, "");
+    const failure = failureOf(client.unary(METHODS.echo, Buffer.alloc(300_000)));
+    const { connection, stream } = await refusing.request();
+    connection.habits.credits = true;
+    connection.send(f.windowUpdate(0, 1 << 20), f.windowUpdate(stream, 1 << 20));
+    for (let seen = 0; seen < 200_000; ) seen += (await connection.expectData(stream)).payload.length;
+    connection.send(f.reset(stream, f.Code.REFUSED_STREAM));
+    assert.equal((await failure).code, status.UNAVAILABLE);
+    assert.equal(serving.count(METHODS.echo), 1);
+  });
+
   test("a connection that is too old is replaced before it goes, and no call fails", async (context) => {
     const service = await wireServiceFor(context, true);
     const { client } = await sceneFor(context, [service.target], { max_age: 0.5, max_age_jitter: 0 });
