@@ -80,10 +80,10 @@ describe("jobs of the thread pool", () => {
       assert.equal(await offload.run("decodeBase64", { text: Buffer.from(text) }), undefined, text);
   });
 
-  test("small jobs do not leave the loop, large ones are counted with their time", async () => {
+  test("base64 does not leave the loop, what does is counted with its time", async () => {
     const { inline, done, ran } = offload.counts;
-    await offload.run("encodeBase64", { bytes: Buffer.alloc(10) });
     await offload.run("encodeBase64", { bytes: Buffer.alloc(1_000_000) });
+    await offload.hashBcrypt("secret", 4);
     assert.deepEqual([offload.counts.inline - inline, offload.counts.done - done], [1, 1]);
     assert.ok(offload.counts.ran > ran);
   });
