@@ -77,7 +77,10 @@ class Plane implements DataPlane {
       admit: (transport, port) => this.admit(transport, port),
       changed: () => this.pendingChanged(),
     });
-    const questions = { healthFor: (path: string) => this.healthFor(path) };
+    const questions = {
+      healthFor: (path: string) => this.healthFor(path),
+      controlSocket: () => this.relay.rules.controlSocket,
+    };
     this.http1 = makeHttp1Server(questions, (request: IncomingMessage) => {
       return this.http1Ports.get(request.socket) === this.relay.rules.mainPort;
     });
@@ -117,6 +120,7 @@ class Plane implements DataPlane {
       gates: routes.routes.map((route) => this.gatehouse?.guardOf(route.api_id) ?? null),
       poolFor: (target, route) => this.poolOf(route.definition, target),
       mainPort: settings.listen_port,
+      controlSocket: config.controlSocket,
       healthPath: `/${settings.health_check_endpoint_name}`,
       readyPath: `/${settings.readiness_check_endpoint_name}`,
       generator: !settings.hide_generator_header,

@@ -6,6 +6,7 @@ import type { Field } from "../../shared/http2/hpack/field.js";
 import type { Stream } from "../../shared/http2/stream.js";
 import type { Waiting } from "../admit/limits/waiting.js";
 import type { Endpoint } from "../upstream/endpoint.js";
+import type { ControlRequest } from "./control-request.js";
 import type { MessageMeter } from "./message-meter.js";
 import type { Plan, Prepared } from "./plan.js";
 
@@ -25,6 +26,8 @@ export class Call {
   target = 0;
   /** It was given to a target: until the end of the turn it came in it is not. */
   given = false;
+  /** Set when the primary answers instead of a service. */
+  control: ControlRequest | null = null;
   /** How often it moved on unseen. */
   moves = 0;
   /** The caller has sent everything. */

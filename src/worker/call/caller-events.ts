@@ -9,16 +9,19 @@ import type { Field } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
 import { resetStream } from "../../shared/http2/send-control.js";
-import { sendData } from "../../shared/http2/send-data.js";
+import { giveCredit, sendData } from "../../shared/http2/send-data.js";
 import { Ended, type Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { Caller } from "../downstream/caller.js";
 import { sendText } from "./answer.js";
 import { ANSWERS } from "./answers.js";
 import { Call } from "./call.js";
+import { ControlRequest } from "./control-request.js";
 import type { Plan } from "./plan.js";
 import { makePlan, mayRepeat } from "./planner.js";
 import type { Relay } from "./relay.js";
+
+const NOTHING = Buffer.alloc(0);
 
 export class CallerEvents implements ConnectionEvents {
   private readonly relay: Relay;
@@ -35,6 +38,10 @@ export class CallerEvents implements ConnectionEvents {
       return;
     }
     const plan = this.planFor(c, list, memo);
+    if (plan.control) {
+      this.askPrimary(down, plan, list, end);
+      return;
+    }
     if (plan.route === null) {
       this.answerLocally(down, plan);
       return;
@@ -44,6 +51,13 @@ export class CallerEvents implements ConnectionEvents {
     this.relay.calls++;
     if (plan.gate === null) this.relay.start(call);
     else this.relay.admission!.admit(call, list);
+  }
+
+  private askPrimary(down: Stream, plan: Plan, list: FieldList, end: boolean): void {
+    const call = new Call(down, plan, plan.volatileOf(list), end);
+    down.owner = call;
+    this.relay.calls++;
+    call.control = new ControlRequest(this.relay, call, list, plan.rules.controlSocket);
   }
 
   private planFor(c: Connection, list: FieldList, memo: HeaderMemo | null): Plan {
@@ -79,6 +93,7 @@ export class CallerEvents implements ConnectionEvents {
     const call = down.owner as Call | null;
     if (call === null) return;
     call.requestEnded = true;
+    call.control?.data(NOTHING, true);
     call.requestTrailers = list.fields.slice(0, list.length) as Field[];
     if (call.up !== null) this.relay.sendRequestTrailers(call, call.up);
   }
@@ -92,6 +107,11 @@ export class CallerEvents implements ConnectionEvents {
     const first = (flags & Flag.PADDED) === 0 ? start : start + 1;
     const last = (flags & Flag.PADDED) === 0 ? end : end - block.buf[start]!;
     const up = call.up;
+    if (call.control !== null) {
+      call.control.data(Buffer.from(block.buf.subarray(first, last)), (flags & Flag.END_STREAM) !== 0);
+      giveCredit(down, end - start, false);
+      return;
+    }
     if (up === null) {
       this.relay.holdBack(call, block, first, last, (flags & Flag.END_STREAM) !== 0);
       return;
@@ -106,6 +126,7 @@ export class CallerEvents implements ConnectionEvents {
     const call = down.owner as Call | null;
     if (call !== null) {
       const up = call.up;
+      call.control?.abort();
       this.relay.finish(call);
       if (up !== null) {
         up.peer = null;

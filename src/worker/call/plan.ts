@@ -40,6 +40,7 @@ export interface PlanParts {
   readonly grpc: boolean;
   readonly answer: Answer | null;
   readonly health: "hello" | "ready" | null;
+  readonly control: boolean;
   readonly route: Route | null;
   readonly gate: ApiGate | null;
 }
@@ -62,6 +63,8 @@ export class Plan {
   readonly answer: Answer | null;
   /** Set when /hello or /ready is asked for. */
   readonly health: "hello" | "ready" | null;
+  /** The primary answers: the control API on the main port. */
+  readonly control: boolean;
   readonly route: Route | null;
   /** What decides about its calls; null where everybody may call. */
   readonly gate: ApiGate | null;
@@ -81,6 +84,7 @@ export class Plan {
     this.head = parts.method === "HEAD";
     this.answer = parts.answer;
     this.health = parts.health;
+    this.control = parts.control;
     this.route = parts.route;
     this.gate = parts.gate;
     let gaps = 0;

@@ -13,6 +13,7 @@ import type { AllowList } from "../tls/allow-list.js";
 import type { PeerCertificate } from "../tls/peer-certificate.js";
 import type { TargetPool } from "../upstream/target-pool.js";
 import { ANSWERS, type Answer } from "./answers.js";
+import { isControlPath } from "./control-request.js";
 import { DROPPED, preparedFor } from "./forwarding.js";
 import { Plan } from "./plan.js";
 
@@ -30,6 +31,8 @@ export interface Rules {
   readonly gates: readonly (ApiGate | null)[];
   /** By route number, whose certificates may call; null where none is needed. */
   readonly allowed: readonly (AllowList | null)[];
+  /** Where the primary answers `/tyk/…` of the main port; empty where the control API has a port of its own. */
+  readonly controlSocket: string;
   readonly mainPort: number;
   readonly healthPath: string;
   readonly readyPath: string;
@@ -53,7 +56,9 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   const health = healthPath(path, origin, rules);
   let route: Route | null = null;
   let answer: Answer | null = null;
-  if (health === null) {
+  const forControl = origin.port === rules.mainPort && isControlPath(path);
+  if (forControl) answer = rules.controlSocket === "" ? ANSWERS.noRoute : null;
+  else if (health === null) {
     route = rules.routes.match(origin.port, (list.authority ?? list.host)?.value ?? "", path);
     if (route === null) answer = ANSWERS.noRoute;
     else
@@ -74,6 +79,7 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
     grpc,
     answer,
     health: answer === null ? health : null,
+    control: forControl && answer === null,
     route,
     gate,
   });

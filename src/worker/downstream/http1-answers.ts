@@ -1,12 +1,21 @@
 // HTTP/1.1 on the ports of the gateway: health checks on the main port, and 505 for everything else, because calls need
 // HTTP/2. Parsing is node:http's. Governed by RFC 9110 section 15.6.6 and spec 5.2. Runs for health checks only.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { HealthState } from "../../shared/messages.js";
+import { isControlPath, PEER_FIELD } from "../call/control-request.js";
 
 export interface Http1Questions {
   /** The answer to `path` on the main port, null where it is not a health check. */
   healthFor(path: string): HealthState["hello"] | null;
+  /** Where the primary answers `/tyk/…`; empty where the control API has a port of its own. */
+  controlSocket(): string;
 }
 
 const NEEDS_HTTP2 = `${JSON.stringify({ error: "This port speaks HTTP/2 only (with prior knowledge)" }, null, 4)}\n`;
@@ -21,6 +30,8 @@ export function makeHttp1Server(questions: Http1Questions, main: (request: Incom
   });
   server.on("request", (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0]!;
+    const socketPath = questions.controlSocket();
+    if (socketPath !== "" && isControlPath(path) && main(request)) return pass(request, response, socketPath);
     const health = main(request) ? questions.healthFor(path) : null;
     if (health === null) return send(response, 505, NEEDS_HTTP2, true);
     if (request.method !== "GET" && request.method !== "HEAD") {
@@ -30,6 +41,22 @@ export function makeHttp1Server(questions: Http1Questions, main: (request: Incom
   });
   server.on("clientError", (_error, socket) => socket.destroy());
   return server;
+}
+
+/** The control API over HTTP/1.1, as Tyk's clients speak it. */
+function pass(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
+  const { url, method } = request;
+  const headers = { ...request.headers, [PEER_FIELD]: request.socket.remoteAddress ?? "" };
+  const onward = httpRequest({ socketPath, path: url, method, headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 500, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on("error", () => {
+    if (response.headersSent) response.destroy();
+    else send(response, 500, `${JSON.stringify({ status: "error", message: "The primary does not answer" })}\n`, true);
+  });
+  response.on("close", () => onward.destroy());
+  request.pipe(onward);
 }
 
 function send(response: ServerResponse, status: number, body: string, close: boolean): void {
