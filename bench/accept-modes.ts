@@ -34,8 +34,10 @@ const silent = pino({ level: "silent" });
 const sayPid: CreateDataPlane = ({ loadChanged }) => {
   const sockets = new Set<net.Socket>();
   return {
-    configure() {},
+    async configure() {},
     tickets() {},
+    changed() {},
+    leave() {},
     health() {},
     accept(handle: TcpHandle) {
       const socket = new net.Socket({ handle } as net.SocketConstructorOpts);
