@@ -4,6 +4,7 @@
 import type { IncomingMessage } from "node:http";
 import { Clock } from "../shared/base/clock.js";
 import { ReadBlockPool } from "../shared/base/read-block.js";
+import { engineLimits } from "../shared/config.js";
 import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
@@ -29,7 +30,7 @@ import { plainTransport, type Transport } from "./downstream/transport.js";
 import { bcryptCheck, Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
-import { callerOptions, engineLimits, upstreamOptions } from "./options.js";
+import { callerOptions, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
@@ -93,9 +94,9 @@ class Plane implements DataPlane {
     await this.openGate(config);
     this.config = config;
     this.tls.configure(config);
-    this.callerContext.limits = engineLimits(settings.engine.downstream);
+    this.callerContext.limits = engineLimits(settings, "downstream");
     this.callerContext.options = callerOptions(settings);
-    this.upstreamContext.limits = engineLimits(settings.engine.upstream);
+    this.upstreamContext.limits = engineLimits(settings, "upstream");
     this.upstreamContext.options = upstreamOptions(settings);
     const used = new Set<TargetPool>();
     const pools = routes.routes.map((route) =>
@@ -180,7 +181,7 @@ class Plane implements DataPlane {
       pools,
       engine,
       events: new CallerEvents(relay),
-      limits: engineLimits(settings.engine.downstream),
+      limits: engineLimits(settings, "downstream"),
       options: callerOptions(settings),
       serveHttp1: (stream, port) => {
         this.http1Ports.set(stream, port);
@@ -202,7 +203,7 @@ class Plane implements DataPlane {
       log: hooks.log,
       runner: relay,
       events: new ServiceEvents(relay),
-      limits: engineLimits(settings.engine.upstream),
+      limits: engineLimits(settings, "upstream"),
       options: upstreamOptions(settings),
     };
     this.upstreams = new Upstreams(this.upstreamContext);

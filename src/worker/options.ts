@@ -1,30 +1,10 @@
-// The settings as the data plane uses them: engine names, and durations in milliseconds.
+// The settings as the data plane uses them: its own names, and durations in milliseconds.
 
 import type { Settings } from "../shared/config.js";
-import type { EngineLimits } from "../shared/http2/limits.js";
 import type { CallerOptions } from "./downstream/caller.js";
 import type { UpstreamOptions } from "./upstream/upstreams.js";
 
 const SECOND = 1_000;
-
-export function engineLimits(side: Settings["engine"]["downstream"]): EngineLimits {
-  return {
-    maxConcurrentStreams: side.max_concurrent_streams,
-    maxFrameSize: side.max_frame_size,
-    streamWindow: side.stream_window,
-    maxStreamWindow: side.max_stream_window,
-    connectionWindow: side.connection_window,
-    maxHeaderListSize: side.max_header_list_size,
-    maxFields: side.max_fields,
-    headerTableSize: side.header_table_size,
-    encoderTableSize: side.encoder_table_size,
-    maxWaitingOutput: side.max_waiting_output,
-    maxContinuations: side.max_continuations,
-    controlBudget: side.control_budget,
-    resetBudget: side.reset_budget,
-    tinyDataBudget: side.tiny_data_budget,
-  };
-}
 
 export function callerOptions(settings: Settings): CallerOptions {
   return {

@@ -78,6 +78,8 @@ function byToken(token: string, senses: Senses, request: GateRequest, questions:
 function byBasic(value: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
   const credential = parseBasic(value);
   if (typeof credential === "number") return denied(credential);
+  // Nobody has this name: an empty one asks for a made-up name elsewhere, another one at every look-up.
+  if (credential.user === "") return denied(verdicts.BASIC_WRONG);
   const { orgId, passwordTtl } = request.api;
   const found = session(
     senses,
