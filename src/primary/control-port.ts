@@ -23,6 +23,7 @@ export class ControlPort {
   readonly #app: Hono;
   readonly #log: Logger;
   #place: Place | undefined;
+  /** What is left if what was opened last is not to stay. */
   #before: Place | undefined;
   #folder: string | undefined;
 
@@ -41,7 +42,6 @@ export class ControlPort {
     const { control_api_port: port } = settings;
     const address = settings.control_api_address || settings.listen_address;
     const name = port === 0 ? this.#socketPath() : at(address, port);
-    this.#before = this.#place;
     if (this.#place?.name === name) return;
     const server = new ControlServer(this.#app, port === 0);
     try {
@@ -54,17 +54,18 @@ export class ControlPort {
     if (port !== 0) this.#log.info(`control port on ${name}`);
   }
 
-  async settle(keep: "new" | "old"): Promise<void> {
+  settle(keep: "new" | "old"): void {
     const [kept, left] = keep === "new" ? [this.#place, this.#before] : [this.#before, this.#place];
     this.#place = kept;
-    this.#before = undefined;
-    if (left !== undefined && left !== kept) await left.server.close();
+    this.#before = kept;
+    if (left !== undefined && left !== kept) left.server.retire();
   }
 
   async close(): Promise<void> {
-    await this.settle("new");
+    this.settle("new");
     await this.#place?.server.close();
     this.#place = undefined;
+    this.#before = undefined;
     if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
     this.#folder = undefined;
   }

@@ -102,6 +102,7 @@ export class Gateway {
     try {
       this.#accept(await this.#listeners.bindMore(this.#set.served.ports, this.#settingOf(this.#set)), this.#set);
       await this.#control.open(this.#settings);
+      this.#control.settle("new");
       // Without keys nothing asks the store, unless an operator does.
       if (this.#set.served.definitions.some(needsKeys)) await this.#keyspace.open();
       await this.#rotation.start();
@@ -151,7 +152,7 @@ export class Gateway {
       if (problem !== "") throw new Error(problem);
     } catch (error) {
       this.#stopListening(this.#set.served.ports);
-      await this.#control.settle("old");
+      this.#control.settle("old");
       return error instanceof Error ? error.message : String(error);
     }
     this.#generation += 1;
@@ -159,7 +160,7 @@ export class Gateway {
     this.#options.log.level = settings.log_level;
     this.#accept(fresh, set);
     this.#stopListening(ports);
-    await this.#control.settle("new");
+    this.#control.settle("new");
     return "";
   }
 

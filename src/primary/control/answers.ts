@@ -6,8 +6,14 @@ import type { Context } from "hono";
 
 /** Nobody nests deeper on purpose; what is nested without end breaks whoever walks it. */
 const MOST_LEVELS = 32;
+/** As large as a stored session may be. */
+const LARGEST_BODY = 1_024 * 1_024;
 /** Names become parts of files' and records' names. */
 export const LONGEST_NAME = 512;
+
+export class BodyTooLarge extends Error {
+  override readonly name = "BodyTooLarge";
+}
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Response {
   return text(status, JSON.stringify(value), headers);
@@ -41,7 +47,7 @@ export function methodNotSupported(): Response {
 
 /** Undefined for what is no JSON object, or one that only wants to be a burden. */
 export async function readObject(context: Context): Promise<Record<string, unknown> | undefined> {
-  const body = await context.req.text();
+  const body = await readBody(context);
   if (levelsOf(body) > MOST_LEVELS) return undefined;
   try {
     const value: unknown = JSON.parse(body);
@@ -51,6 +57,19 @@ export async function readObject(context: Context): Promise<Record<string, unkno
   } catch {
     return undefined;
   }
+}
+
+/** Read here and not by the framework, which would first hold all of it. */
+async function readBody(context: Context): Promise<string> {
+  if (Number(context.req.header("content-length") ?? 0) > LARGEST_BODY) throw new BodyTooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of context.req.raw.body ?? []) {
+    size += chunk.byteLength;
+    if (size > LARGEST_BODY) throw new BodyTooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** How deep brackets stand in one another, those in strings left aside. */

@@ -3,10 +3,9 @@
 // Governed by: Tyk's gateway API (`/hello`, `/ready`, `/tyk/...`). Runs: per request of an operator or a probe.
 
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { HealthAnswer } from "../../shared/messages.js";
 import { StoreDown } from "../../shared/store/store.js";
-import { methodNotSupported, refusal, text } from "./answers.js";
+import { BodyTooLarge, methodNotSupported, refusal, text } from "./answers.js";
 import { apiRoutes } from "./apis.js";
 import type { ControlContext } from "./context.js";
 import { guard } from "./guard.js";
@@ -17,16 +16,12 @@ import { operationRoutes } from "./operation.js";
 import { organisationRoutes } from "./organisations.js";
 import { policyRoutes } from "./policies.js";
 
-/** As large as a stored session may be. */
-const LARGEST_BODY = 1_024 * 1_024;
-
 export function controlApp(control: ControlContext): Hono {
   const app = new Hono({ strict: false });
   app.use(
     "/tyk/*",
     guard(() => control.settings().secret),
   );
-  app.use("/tyk/*", bodyLimit({ maxSize: LARGEST_BODY, onError: () => refusal(413, "Request entity too large") }));
   const desk = new KeyDesk(control);
   keyListRoutes(app, desk);
   keyRoutes(app, desk);
@@ -37,6 +32,7 @@ export function controlApp(control: ControlContext): Hono {
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));
   app.onError((error) => {
+    if (error instanceof BodyTooLarge) return refusal(413, "Request entity too large");
     if (error instanceof StoreDown) return refusal(503, "The store cannot be reached");
     control.log.error({ err: error }, "a request to the control API failed");
     return refusal(500, "Internal error");

@@ -16,6 +16,8 @@ const PREFACE = Buffer.from("PRI");
 const SILENCE_MS = 10_000;
 const IDLE_SESSION_MS = 120_000;
 const MOST_CONNECTIONS = 1_024;
+/** For what was asked before the port moved. */
+const RETIRE_MS = 5_000;
 
 function peerOfSocket(incoming: Incoming): string {
   return incoming.socket.remoteAddress ?? "";
@@ -61,6 +63,14 @@ export class ControlServer {
   async listenOn(path: string): Promise<void> {
     this.#listener.listen({ path });
     await once(this.#listener, "listening");
+  }
+
+  /** No new connections; those that are there get their answers and go. */
+  retire(): void {
+    this.#listener.close();
+    setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, RETIRE_MS).unref();
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,225 @@
+// Reloads of real gateways: what comes into force, what is refused as a whole, what running calls notice.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import http2 from "node:http2";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { redisMissing, startRedis } from "../store/redis-server.js";
+import { freePorts, type Gateway, keyless, startGateway } from "../support/gateway.js";
+import { request, WireClient } from "../support/wire/client.js";
+import { WireServer } from "../support/wire/server.js";
+import { httpGet } from "../system/http1.js";
+
+const SECRET = "test-secret";
+
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly [name: string]: unknown } & { readonly message?: string };
+}
+
+async function ask(gateway: Gateway, method: string, path: string, body?: unknown): Promise<Answer> {
+  const answer = await fetch(`http://127.0.0.1:${gateway.controlPort}${path}`, {
+    method,
+    headers: { "x-tyk-authorization": SECRET },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: answer.status, body: (await answer.json()) as Answer["body"] };
+}
+
+const reload = (gateway: Gateway) => ask(gateway, "GET", "/tyk/reload?block=true");
+
+/** HTTP status of one gRPC call, and what its body says. */
+async function call(port: number, path: string): Promise<string> {
+  const client = await WireClient.ready(port);
+  try {
+    const message = await client.get(request({ ":path": path }));
+    const field = (name: string) => message.fields.find((each) => each.name === name)?.value;
+    return field("grpc-status") === undefined ? `${field(":status")} ${message.body}` : `grpc ${field("grpc-status")}`;
+  } finally {
+    client.close();
+  }
+}
+
+const put = (gateway: Gateway, name: string, document: unknown) =>
+  writeFile(join(gateway.appPath, name), typeof document === "string" ? document : JSON.stringify(document));
+
+describe("reload", () => {
+  let gateway: Gateway;
+  let service: WireServer;
+
+  const api = (id: string, more: Record<string, unknown> = {}) =>
+    keyless({ id, path: `/${id}.Service`, target: service.target, more });
+
+  before(async () => {
+    service = await WireServer.listen({
+      answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
+    });
+    gateway = await startGateway({ definitions: [api("first")], workers: 2 });
+  });
+
+  after(async () => {
+    await gateway?.stop();
+    await service?.close();
+  });
+
+  test("a new definition is served by every worker, a removed one is not", async () => {
+    await put(gateway, "second.json", api("second"));
+    assert.match(await call(gateway.port, "/second.Service/Get"), /^404|grpc 12/);
+    assert.deepEqual((await reload(gateway)).body, { status: "ok", message: "" });
+    for (let turn = 0; turn < 4; turn += 1) assert.equal(await call(gateway.port, "/second.Service/Get"), "200 api");
+    assert.deepEqual(
+      ((await ask(gateway, "GET", "/tyk/apis")).body as unknown as { api_id: string }[]).map(({ api_id }) => api_id),
+      ["first", "second"],
+    );
+    assert.equal((await ask(gateway, "DELETE", "/tyk/apis/second")).status, 200);
+    await reload(gateway);
+    assert.match(await call(gateway.port, "/second.Service/Get"), /^404|grpc 12/);
+    assert.equal(await call(gateway.port, "/first.Service/Get"), "200 api");
+  });
+
+  test("SIGHUP reads everything again", async () => {
+    await put(gateway, "third.json", api("third"));
+    gateway.signal("SIGHUP");
+    while ((await call(gateway.port, "/third.Service/Get")) !== "200 api") assert.equal(gateway.exited, undefined);
+  });
+
+  const BROKEN: [string, Record<string, unknown>][] = [
+    ["is no JSON", { "zz.json": "{" }],
+    [
+      "has the path of another",
+      { "zz.json": { ...keyless({ id: "zz", path: "/first.Service", target: "h2c://a:1" }) } },
+    ],
+    ["names a certificate that is not there", { "zz.json": { certificates: ["/none.pem"] } }],
+    ["asks for what is not supported", { "0.json": { use_keyless: false, use_oauth2: true } }],
+    ["wants a port that another process has", { "zz.json": {} }],
+  ];
+  for (const [name, files] of BROKEN) {
+    test(`a set in which a definition ${name} changes nothing and says why everywhere`, async () => {
+      const [file = "", change] = Object.entries(files)[0]!;
+      const before = await readFile(join(gateway.appPath, file), "utf8").catch(() => undefined);
+      const base = before === undefined ? api("zz", { domain: "zz.example" }) : JSON.parse(before);
+      await put(gateway, file, typeof change === "string" ? change : { ...base, ...(change as object) });
+      await put(gateway, "other.json", api("other"));
+      const blocker = name.endsWith("another process has") ? await blockedPort() : undefined;
+      if (blocker !== undefined) await put(gateway, file, { ...base, listen_port: blocker.port });
+      const refused = await reload(gateway);
+      await blocker?.close();
+      assert.equal(refused.status, 400);
+      assert.match(refused.body.message!, /^Reload refused: /);
+      assert.match(await call(gateway.port, "/other.Service/Get"), /^404|grpc 12/);
+      assert.equal(await call(gateway.port, "/first.Service/Get"), "200 api");
+      const hello = JSON.parse((await httpGet(gateway.controlPort, "/hello")).body);
+      assert.equal(hello.status, "warn");
+      assert.equal(`Reload refused: ${hello.details.reload.output}`, refused.body.message);
+      assert.match(gateway.logs, /reload refused: everything stays as it was/);
+      if (before === undefined) await rm(join(gateway.appPath, file));
+      else await put(gateway, file, before);
+      assert.equal((await reload(gateway)).status, 200);
+      assert.equal(JSON.parse((await httpGet(gateway.controlPort, "/hello")).body).status, "pass");
+      await rm(join(gateway.appPath, "other.json"));
+      await reload(gateway);
+    });
+  }
+
+  test("settings that cannot be used change nothing, those that need a restart are told", async () => {
+    const text = await readFile(gateway.configPath, "utf8");
+    const settings = JSON.parse(text);
+    await writeFile(gateway.configPath, JSON.stringify({ ...settings, listen_port: "x" }));
+    assert.match((await reload(gateway)).body.message!, /listen_port: must be a whole number/);
+    await writeFile(gateway.configPath, JSON.stringify({ ...settings, accept: "round_robin" }));
+    assert.equal((await reload(gateway)).status, 200);
+    assert.match(gateway.logs, /in force only after a restart/);
+    await writeFile(gateway.configPath, text);
+    await reload(gateway);
+  });
+
+  test("ports are opened and closed, and the control port moves", async () => {
+    const [own = 0, control = 0] = await freePorts(2);
+    await put(gateway, "own.json", api("own", { listen_port: own }));
+    await reload(gateway);
+    assert.equal(await call(own, "/own.Service/Get"), "200 api");
+    await rm(join(gateway.appPath, "own.json"));
+    await reload(gateway);
+    await assert.rejects(call(own, "/own.Service/Get"));
+
+    const text = await readFile(gateway.configPath, "utf8");
+    await writeFile(gateway.configPath, JSON.stringify({ ...JSON.parse(text), control_api_port: control }));
+    gateway.signal("SIGHUP");
+    while ((await httpGet(control, "/hello")).status !== 200) assert.equal(gateway.exited, undefined);
+    await writeFile(gateway.configPath, text);
+    const answer = await fetch(`http://127.0.0.1:${control}/tyk/reload?block=true`, {
+      headers: { "x-tyk-authorization": SECRET },
+    }).catch(() => undefined);
+    // The port that asked may be gone before its answer is read: what counts is where the API is now.
+    if (answer !== undefined) assert.equal(answer.status, 200);
+    while ((await httpGet(gateway.controlPort, "/hello")).status !== 200) assert.equal(gateway.exited, undefined);
+    while ((await httpGet(control, "/hello")).status !== 0) assert.equal(gateway.exited, undefined);
+  });
+
+  test("calls that run while everything is read again do not notice", async () => {
+    const client = http2.connect(`http://127.0.0.1:${gateway.port}`);
+    let failed = 0;
+    let done = 0;
+    let reloading = true;
+    const one = () =>
+      new Promise<void>((resolve) => {
+        const stream = client.request({ ":path": "/first.Service/Get", ":method": "POST", te: "trailers" });
+        stream.on("response", (headers) => {
+          if (headers[":status"] !== 200) failed += 1;
+        });
+        stream.on("error", () => {
+          failed += 1;
+        });
+        stream.on("close", () => {
+          done += 1;
+          resolve();
+        });
+        stream.resume();
+        stream.end();
+      });
+    const caller = async () => {
+      while (reloading) await one();
+    };
+    const callers = Array.from({ length: 20 }, caller);
+    for (let turn = 0; turn < 10; turn += 1) assert.equal((await reload(gateway)).status, 200);
+    reloading = false;
+    await Promise.all(callers);
+    client.destroy();
+    assert.equal(failed, 0);
+    assert.ok(done >= 20, String(done));
+  });
+});
+
+describe("reload of every replica", { skip: redisMissing() }, () => {
+  test("a replica that is asked tells the others over Redis", async (t) => {
+    const redis = await startRedis();
+    t.after(() => redis.stop());
+    const service = await WireServer.listen({
+      answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
+    });
+    t.after(() => service.close());
+    const definitions = [
+      { ...keyless({ id: "first", path: "/first.Service", target: service.target }), use_keyless: false },
+    ];
+    const settings = { storage: { type: "redis", host: "127.0.0.1", port: redis.port }, reload_interval: 0.05 };
+    const gateways: Gateway[] = [];
+    t.after(async () => {
+      for (const gateway of gateways) await gateway.stop();
+    });
+    for (let turn = 0; turn < 2; turn += 1) gateways.push(await startGateway({ definitions, settings }));
+    for (const gateway of gateways) {
+      await mkdir(gateway.appPath, { recursive: true });
+      await put(gateway, "late.json", keyless({ id: "late", path: "/late.Service", target: service.target }));
+    }
+    assert.deepEqual((await ask(gateways[0]!, "GET", "/tyk/reload/group")).body, { status: "ok", message: "" });
+    for (const gateway of gateways)
+      while ((await call(gateway.port, "/late.Service/Get")) !== "200 api") assert.equal(gateway.exited, undefined);
+  });
+});
+
+/** A port that somebody else has. */
+async function blockedPort(): Promise<{ port: number; close(): Promise<void> }> {
+  const other = await WireServer.listen({});
+  return { port: Number(other.target.split(":").at(-1)), close: () => other.close() };
+}
