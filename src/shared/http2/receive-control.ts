@@ -58,6 +58,7 @@ function windowUpdate(c: Connection, buf: Buffer, id: number, start: number, end
   if (stream === null) return isIdle(c, id) ? Fault.STREAM_IDLE : charge(c);
   if (increment === 0) return Fault.WINDOW_UPDATE_ZERO_STREAM;
   stream.sendWindow += increment;
+  stream.lastActive = c.shared.clock.now;
   if (stream.sendWindow > MAX_WINDOW) return Fault.WINDOW_OVERFLOW_STREAM;
   if (stream.queue !== null) resumeStream(c, stream);
   return charge(c);

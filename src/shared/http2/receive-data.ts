@@ -9,7 +9,7 @@ import { Flag } from "./protocol.js";
 import { lateFrame, streamFault } from "./receive-fault.js";
 import { sendWindowUpdate } from "./send-control.js";
 import { Ended, type Stream } from "./stream.js";
-import { State } from "./stream-state.js";
+import { Event, nextState, REFUSED, State } from "./stream-state.js";
 
 /** Fewer octets cannot hold a gRPC message prefix: a peer that sends many such frames is not sending messages. */
 export const TINY = 5;
@@ -64,7 +64,7 @@ function chargeConnection(c: Connection, id: number, length: number): number {
 
 /** The stream's window and rules, for a frame of `length` octets with `data` octets that are not padding. */
 function chargeStream(stream: Stream, length: number, data: number, flags: number): number {
-  if (stream.state !== State.OPEN && stream.state !== State.HALF_CLOSED_LOCAL) return Fault.STREAM_HALF_CLOSED;
+  if (nextState(stream.state, Event.RECEIVE_DATA) === REFUSED) return Fault.STREAM_HALF_CLOSED;
   if (!stream.headed) return Fault.DATA_BEFORE_HEADERS;
   stream.receiveWindow -= length;
   if (stream.receiveWindow < 0) return Fault.FLOW_CONTROL_STREAM;
@@ -90,7 +90,7 @@ function deliver(
     c.events.data(stream, block, head, start, end, flags);
     return;
   }
-  stream.state = stream.state === State.OPEN ? State.HALF_CLOSED_REMOTE : State.CLOSED;
+  stream.state = nextState(stream.state, Event.RECEIVE_END);
   c.events.data(stream, block, head, start, end, flags);
   if (stream.state === State.CLOSED) c.close(stream, Ended.COMPLETE, 0);
 }

@@ -10,7 +10,7 @@ import type { FieldList } from "./hpack/field-list.js";
 import { Flag } from "./protocol.js";
 import { lateFrame, streamFault } from "./receive-fault.js";
 import { Ended, Stream } from "./stream.js";
-import { State } from "./stream-state.js";
+import { Event, nextState, REFUSED, State } from "./stream-state.js";
 
 const MEMO_SLOTS = 16;
 
@@ -145,7 +145,7 @@ function complete(
   stream.lastActive = c.shared.clock.now;
   let fault: number;
   if (selfDependent) fault = Fault.PRIORITY_SELF;
-  else if (stream.state !== State.OPEN && stream.state !== State.HALF_CLOSED_LOCAL) fault = Fault.STREAM_HALF_CLOSED;
+  else if (nextState(stream.state, Event.RECEIVE_HEADERS) === REFUSED) fault = Fault.STREAM_HALF_CLOSED;
   else if (stream.headed) fault = trailers(c, stream, ends);
   else fault = response(c, stream, ends);
   return fault === Fault.NONE ? Fault.NONE : streamFault(c, id, stream, fault);
@@ -174,7 +174,7 @@ function openedByPeer(c: Connection, id: number, ends: boolean, selfDependent: b
   else if (ends && list.contentLength > 0) fault = Fault.CONTENT_LENGTH;
   if (fault !== Fault.NONE) return streamFault(c, id, stream, fault);
   stream.expected = list.contentLength;
-  if (ends) stream.state = State.HALF_CLOSED_REMOTE;
+  if (ends) stream.state = nextState(stream.state, Event.RECEIVE_END);
   c.events.headers(stream, list, decodedMemo, ends);
   return Fault.NONE;
 }
@@ -183,7 +183,7 @@ function trailers(c: Connection, stream: Stream, ends: boolean): number {
   if (!ends) return Fault.TRAILERS_WITHOUT_END;
   if (decodedFlaw !== 0) return Fault.MALFORMED;
   if (stream.expected >= 0 && stream.received !== stream.expected) return Fault.CONTENT_LENGTH;
-  stream.state = stream.state === State.OPEN ? State.HALF_CLOSED_REMOTE : State.CLOSED;
+  stream.state = nextState(stream.state, Event.RECEIVE_END);
   c.events.trailers(stream, decodedList, decodedMemo);
   if (stream.state === State.CLOSED) c.close(stream, Ended.COMPLETE, 0);
   return Fault.NONE;
@@ -202,7 +202,7 @@ function response(c: Connection, stream: Stream, ends: boolean): number {
     if (ends && list.contentLength > 0) return Fault.CONTENT_LENGTH;
     stream.expected = list.statusCode === 204 || list.statusCode === 304 ? -1 : list.contentLength;
   }
-  if (ends) stream.state = stream.state === State.OPEN ? State.HALF_CLOSED_REMOTE : State.CLOSED;
+  if (ends) stream.state = nextState(stream.state, Event.RECEIVE_END);
   c.events.headers(stream, list, decodedMemo, ends);
   if (stream.state === State.CLOSED) c.close(stream, Ended.COMPLETE, 0);
   return Fault.NONE;

@@ -10,7 +10,7 @@ import { frameHeader, resetStream, sendWindowUpdate } from "./send-control.js";
 import { endLocal } from "./send-headers.js";
 import { SendQueue } from "./send-queue.js";
 import type { Stream } from "./stream.js";
-import { State } from "./stream-state.js";
+import { Event, nextState, REFUSED } from "./stream-state.js";
 
 /** Payloads up to this many octets are copied: a slice of their own costs more (bench/micro/output). */
 export const COPY_BELOW = 1_024;
@@ -75,7 +75,7 @@ export function sendData(
 export function giveCredit(from: Stream, length: number, keptUp: boolean): void {
   from.credit += length;
   if (from.credit * 2 < from.windowTarget) return;
-  if (from.state !== State.OPEN && from.state !== State.HALF_CLOSED_LOCAL) return;
+  if (nextState(from.state, Event.RECEIVE_DATA) === REFUSED) return;
   const c = from.connection;
   const now = c.shared.clock.now;
   let increment = from.credit;

@@ -7,7 +7,7 @@ import { OUTPUT_BLOCK } from "./output.js";
 import { Flag, FRAME_HEADER, FrameType } from "./protocol.js";
 import { frameHeader } from "./send-control.js";
 import { Ended, type Stream } from "./stream.js";
-import { State } from "./stream-state.js";
+import { Event, nextState, REFUSED, State } from "./stream-state.js";
 
 /** Sends `block[0, length)` as the stream's next header block. */
 export function sendHeaderBlock(stream: Stream, block: Uint8Array, length: number, ends: boolean): void {
@@ -39,6 +39,7 @@ function inPieces(c: Connection, id: number, block: Uint8Array, length: number, 
 
 /** Our half of the stream has ended. */
 export function endLocal(c: Connection, stream: Stream): void {
-  if (stream.state === State.HALF_CLOSED_REMOTE) c.close(stream, Ended.COMPLETE, 0);
-  else if (stream.state === State.OPEN) stream.state = State.HALF_CLOSED_LOCAL;
+  const next = nextState(stream.state, Event.SEND_END);
+  if (next === State.CLOSED) c.close(stream, Ended.COMPLETE, 0);
+  else if (next !== REFUSED) stream.state = next;
 }

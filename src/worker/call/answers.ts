@@ -40,7 +40,7 @@ export const ANSWERS = {
     "The service's header list is too large",
   ),
   shuttingDown: row("shutdown", GrpcStatus.UNAVAILABLE, 503, "Gateway is shutting down"),
-  overloaded: row("overload", GrpcStatus.RESOURCE_EXHAUSTED, 503, "The gateway holds too much for slow receivers"),
+  overloaded: row("overload", GrpcStatus.UNAVAILABLE, 503, "The gateway holds too much for slow receivers"),
   idle: row("idle", GrpcStatus.DEADLINE_EXCEEDED, 504, "The call was silent for too long"),
   internal: row("internal", GrpcStatus.INTERNAL, 500, "There was a problem proxying the request"),
 } as const;

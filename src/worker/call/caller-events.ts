@@ -113,6 +113,8 @@ export class CallerEvents implements ConnectionEvents {
       return;
     }
     if (up === null) {
+      // Padding waits for nobody.
+      if (first !== start) giveCredit(down, end - start - (last - first), false);
       this.relay.holdBack(call, block, first, last, (flags & Flag.END_STREAM) !== 0);
       return;
     }

@@ -14,6 +14,7 @@ import { State } from "../../shared/http2/stream-state.js";
 import type { HealthState } from "../../shared/messages.js";
 import type { Turn } from "../net/turn.js";
 import type { Link } from "../upstream/link.js";
+import type { TargetPool } from "../upstream/target-pool.js";
 import type { CallRunner } from "../upstream/upstreams.js";
 import type { Admission } from "./admission.js";
 import { sendAnswer, sendStatusTrailers } from "./answer.js";
@@ -34,6 +35,14 @@ const LINGER_MS = 1_000;
 interface Lingering {
   readonly stream: Stream;
   readonly until: number;
+}
+
+/** From `first` on in turn: a target that is connected, else one that may soon be, else simply the first. */
+function reachable(pools: readonly TargetPool[], first: number): number {
+  const n = pools.length;
+  for (let i = 0; i < n; i++) if (pools[(first + i) % n]!.ready) return (first + i) % n;
+  for (let i = 0; i < n; i++) if (pools[(first + i) % n]!.hopeful) return (first + i) % n;
+  return first;
 }
 
 export class Relay implements CallRunner {
@@ -81,7 +90,7 @@ export class Relay implements CallRunner {
       const route = call.plan.route!.id;
       const { turns } = call.plan.rules;
       turns[route] = (turns[route]! + 1) % pools.length;
-      call.target = turns[route]!;
+      call.target = reachable(pools, turns[route]!);
     }
     pools[call.target]!.give(call);
   }

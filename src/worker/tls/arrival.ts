@@ -34,6 +34,8 @@ interface ReadableHandle extends TcpHandle {
   reading?: boolean;
 }
 
+/** A caller has nothing to send behind its hello before it is answered; early data is not asked for. */
+const MAX_EARLY = 65_536;
 /** h2 first; http/1.1 for health checks. */
 const PROTOCOLS = ["h2", "http/1.1"];
 /** Where application data goes that comes with the end of a handshake; copied out at once, so all share it. */
@@ -61,6 +63,8 @@ export class Arrival {
     this.host = host;
     this.handle = handle as ReadableHandle;
     this.handle.onread = (bytes) => this.read(bytes);
+    // It goes on reading until the socket takes over, which then need not ask the system to watch the descriptor anew.
+    this.handle.reading = true;
     if (this.handle.readStart() !== 0) this.drop();
   }
 
@@ -69,9 +73,12 @@ export class Arrival {
     if (bytes === undefined) return this.drop();
     const piece = Buffer.from(bytes);
     this.seen = this.seen.length === 0 ? piece : Buffer.concat([this.seen, piece]);
+    if (this.hello !== null) {
+      if (this.seen.length > MAX_EARLY) this.drop();
+      return;
+    }
     const { state, hello } = readClientHello(this.seen);
     if (state === HelloState.MORE) return;
-    this.handle.readStop();
     if (state === HelloState.HELLO) {
       this.hello = hello;
       this.host.greeted(this);
@@ -93,6 +100,8 @@ export class Arrival {
     if (this.over) return;
     this.host.failed(this, failure, reason);
     this.over = true;
+    this.handle.readStop();
+    this.handle.reading = false;
     const socket = new Socket({ handle: this.handle } as object);
     socket.on("error", () => socket.destroy());
     socket.end(last, () => socket.destroy());

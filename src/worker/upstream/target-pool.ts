@@ -68,6 +68,12 @@ export class TargetPool {
     return this.endpoints[this.next]!;
   }
 
+  /** Some endpoint is connected. */
+  get ready(): boolean {
+    for (const endpoint of this.endpoints) if (endpoint.ready) return true;
+    return false;
+  }
+
   /** Whether a call given now has a chance. */
   get hopeful(): boolean {
     if (!this.resolved) return !this.failed;
