@@ -4,7 +4,9 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { secretIn } from "./secret.js";
 
 // The gateway's own time to drain is ten seconds in sluice.json; past this something is wrong.
 const LAST_RESORT_MS = 15_000;
@@ -69,10 +71,16 @@ function tell(): void {
   process.stdout.write(`
 gateway          127.0.0.1:8080   the example service by its listen path, /hello and /ready
                  127.0.0.1:8082   the example service alone
-control port     127.0.0.1:8081   /hello and /ready
+                 127.0.0.1:8083   the same for those who have a key
+control port     127.0.0.1:8081   /hello, /ready and /tyk/…; its secret is in examples/run/secret
 example service  127.0.0.1:50051
 
 try it in another terminal:  npm run demo
+
+make a key and call with it; without one the answer is UNAUTHENTICATED:
+  curl -s -H "X-Tyk-Authorization: $(cat examples/run/secret)" -d @examples/key.json http://127.0.0.1:8081/tyk/keys/create
+  node .build/examples/call.js KEY      # the "key" of that answer
+  node .build/examples/call.js
 
 `);
 }
@@ -80,8 +88,11 @@ try it in another terminal:  npm run demo
 /** Both tell over their channel when they serve. */
 service.once("message", () => {
   if (ending) return;
+  const folder = repository();
   gateway = fork("dist/primary/main.js", ["start", "--conf", "examples/sluice.json"], {
-    cwd: repository(),
+    cwd: folder,
+    // Over the environment: a secret in a command line is everybody's.
+    env: { ...process.env, TYK_GW_SECRET: secretIn(join(folder, "examples/run")) },
     detached: true,
   });
   gateway.once("message", tell);

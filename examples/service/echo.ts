@@ -11,6 +11,12 @@ export interface Text {
 
 export type EchoClient = grpc.Client & {
   say(request: Text, answer: (error: grpc.ServiceError | null, value?: Text) => void): grpc.ClientUnaryCall;
+  say(
+    request: Text,
+    metadata: grpc.Metadata,
+    options: grpc.CallOptions,
+    answer: (error: grpc.ServiceError | null, value?: Text) => void,
+  ): grpc.ClientUnaryCall;
   join(answer: (error: grpc.ServiceError | null, value?: Text) => void): grpc.ClientWritableStream<Text>;
   split(request: Text): grpc.ClientReadableStream<Text>;
   chat(): grpc.ClientDuplexStream<Text, Text>;
