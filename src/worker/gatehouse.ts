@@ -46,6 +46,7 @@ export class Gatehouse {
       counters: openCounters(store.counters(), worker),
       worker,
       clock,
+      wall: Date.now,
       waitMs: STORE_WAIT_MS,
       quotaUncounted: settings.storage.quota_uncounted,
     });

@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly worker: string;
   /** The worker's clock: monotonic milliseconds, the one `now` comes from. */
   readonly clock: () => number;
+  /** The time of day in milliseconds: the store's clock as far as is known before it has said its own. */
+  readonly wall?: () => number;
   readonly maxLimits?: number;
   readonly maxWaiting?: number;
   /** No call waits longer for the store than this. */
@@ -85,6 +87,7 @@ export class LimitEngine implements Lender, Queue {
       arrived: (limits, now) => this.#arrived(limits, now),
       failed: (limits, now) => this.#failed(limits, now),
     });
+    if (options.wall !== undefined) this.#flights.offset = options.wall() - options.clock();
     this.#registry = new Registry({
       worker: options.worker,
       max: options.maxLimits ?? MAX_LIMITS,
