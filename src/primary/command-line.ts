@@ -6,6 +6,12 @@ import { parseArgs } from "node:util";
 export type Command =
   | { readonly name: "start"; readonly conf: string | undefined; readonly workers: number | undefined }
   | { readonly name: "lint"; readonly conf: string | undefined }
+  | {
+      readonly name: "keys";
+      readonly action: "export" | "import";
+      readonly conf: string | undefined;
+      readonly file: string;
+    }
   | { readonly name: "version" }
   | { readonly name: "help" }
   | { readonly name: "wrong"; readonly problem: string };
@@ -14,6 +20,8 @@ export const USAGE = `Sluice, a gRPC gateway.
 
 usage: sluice start [--conf FILE] [--workers N]   serve until SIGTERM or SIGINT
        sluice lint  [--conf FILE]                 check settings and definitions; exit code 1 lists every problem
+       sluice keys  export|import [--conf FILE] [--file FILE]
+                                                  keys of the store as lines of JSON, to or from FILE or the pipe
        sluice version
        sluice help
 
@@ -38,6 +46,7 @@ function command(args: readonly string[]): Command {
     options: {
       conf: { type: "string" },
       workers: { type: "string" },
+      file: { type: "string" },
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
@@ -46,6 +55,8 @@ function command(args: readonly string[]): Command {
   if (values.help) return { name: "help" };
   if (values.version) return { name: "version" };
   if (name === undefined) return wrong("a command is missing");
+  if (name === "keys") return keys(rest, values);
+  if (values.file !== undefined) return wrong("--file belongs to keys");
   if (rest.length > 0) return wrong(`unexpected argument ${JSON.stringify(rest[0])}`);
   if (values.conf === "") return wrong("--conf needs a file");
   if (values.workers !== undefined && name !== "start") return wrong("--workers belongs to start");
@@ -62,6 +73,15 @@ function command(args: readonly string[]): Command {
     default:
       return wrong(`unknown command ${JSON.stringify(name)}`);
   }
+}
+
+function keys(rest: readonly string[], values: { conf?: string; file?: string; workers?: string }): Command {
+  const [action, ...more] = rest;
+  if (action !== "export" && action !== "import") return wrong("keys needs export or import");
+  if (more.length > 0) return wrong(`unexpected argument ${JSON.stringify(more[0])}`);
+  if (values.conf === "" || values.file === "") return wrong("--conf and --file need a file");
+  if (values.workers !== undefined) return wrong("--workers belongs to start");
+  return { name: "keys", action, conf: values.conf, file: values.file ?? "" };
 }
 
 function start(conf: string | undefined, workers: string | undefined): Command {

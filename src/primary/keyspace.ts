@@ -4,9 +4,7 @@
 
 import type { Settings } from "../shared/config.js";
 import type { Counters } from "../shared/counters/counters.js";
-import { openCounters } from "../shared/counters/open.js";
 import { type KeyRules, keyRules } from "../shared/keys/token.js";
-import { makeStore } from "../shared/store/homes.js";
 import { Sessions } from "../shared/store/sessions.js";
 import { KEYS_CHANGED, type Store, type StoreChange, type StoreHealth } from "../shared/store/store.js";
 
@@ -63,6 +61,9 @@ export class Keyspace {
   async #open(): Promise<Opened> {
     const { settings, heard, healthChanged } = this.#options;
     const { storage, node_secret, allow_insecure_configs } = settings();
+    // Both homes' libraries are loaded by those who need one: a gateway without keys starts without them.
+    const { makeStore } = await import("../shared/store/homes.js");
+    const { openCounters } = await import("../shared/counters/open.js");
     const store = makeStore(storage, { nodeSecret: node_secret, allowUnsigned: allow_insecure_configs });
     this.#store = store;
     await store.open();
@@ -81,15 +82,15 @@ export class Keyspace {
       },
     };
     const sessions = new Sessions({ store, keys: this.rules, encoding: storage.encoding, lifetime });
-    return { store, sessions, counters: lazyCounters(store) };
+    return { store, sessions, counters: lazyCounters(() => openCounters(store.counters(), `control-${process.pid}`)) };
   }
 }
 
 /** A home that is down at the start has no counters to open yet. */
-function lazyCounters(store: Store): Counters {
+function lazyCounters(open: () => Counters): Counters {
   let opened: Counters | undefined;
   const counters = (): Counters => {
-    opened ??= openCounters(store.counters(), `control-${process.pid}`);
+    opened ??= open();
     return opened;
   };
   return {

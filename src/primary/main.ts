@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The entry point: `sluice start | lint | version | help`.
+// The entry point: `sluice start | lint | keys | version | help`.
 // Responsible for turning a command into its effect and its exit code. Must not know: how anything is done.
 // Exit codes: 0 done, 1 refused (settings, ports, problems found), 2 wrong use. Runs: once.
 
@@ -11,6 +11,7 @@ import { readCommandLine, USAGE } from "./command-line.js";
 import { usableCores } from "./cores.js";
 import { lint } from "./lint.js";
 import { loadSet } from "./loaded-set.js";
+import { load } from "./loader.js";
 import { exit, log } from "./log.js";
 import { serve } from "./serve.js";
 import { packageVersion } from "./version.js";
@@ -55,6 +56,27 @@ function check(conf: string | undefined): void {
   process.exitCode = exitCode;
 }
 
+async function transfer(action: "export" | "import", conf: string | undefined, file: string): Promise<void> {
+  const { read, configuration } = load(conf, process.env);
+  const settings = read?.settings;
+  if (settings === undefined) {
+    process.stderr.write(`${prettify(configuration.problems)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const { exportKeys, importKeys } = await import("./key-transfer.js");
+  try {
+    const done = await (action === "export" ? exportKeys : importKeys)(settings, file);
+    for (const problem of done.problems) process.stderr.write(`sluice: ${problem}\n`);
+    // On standard error: the keys themselves may be on the other one.
+    process.stderr.write(`${action}ed ${done.keys} keys and ${done.organisations} organisations\n`);
+    if (done.problems.length > 0) process.exitCode = 1;
+  } catch (error) {
+    process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
 async function main(): Promise<void> {
   const command = readCommandLine(process.argv.slice(2));
   switch (command.name) {
@@ -62,6 +84,8 @@ async function main(): Promise<void> {
       return start(command.conf, command.workers);
     case "lint":
       return check(command.conf);
+    case "keys":
+      return transfer(command.action, command.conf, command.file);
     case "version":
       process.stdout.write(`sluice ${packageVersion()}\n`);
       return;

@@ -21,6 +21,12 @@ test("commands are read with their options", () => {
   });
   assert.deepEqual(readCommandLine(["start", "--conf=a.json"]), { name: "start", conf: "a.json", workers: undefined });
   assert.deepEqual(readCommandLine(["lint", "--conf", "b"]), { name: "lint", conf: "b" });
+  assert.deepEqual(readCommandLine(["keys", "export", "--conf", "b", "--file", "c"]), {
+    name: "keys",
+    action: "export",
+    conf: "b",
+    file: "c",
+  });
   assert.deepEqual(readCommandLine(["version"]), { name: "version" });
   assert.deepEqual(readCommandLine(["--help"]), { name: "help" });
 });
@@ -43,6 +49,10 @@ test("wrong use is told with what was found", () => {
     );
   }
   assert.match(problem("start", "--port", "1"), /--port/);
+  assert.equal(problem("keys"), "keys needs export or import");
+  assert.equal(problem("keys", "import", "more"), 'unexpected argument "more"');
+  assert.equal(problem("keys", "import", "--workers", "2"), "--workers belongs to start");
+  assert.equal(problem("lint", "--file", "x"), "--file belongs to keys");
 });
 
 test("wrong use prints the usage and exits 2; help and version exit 0", () => {

@@ -218,7 +218,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stdio: ["ignore", "pipe", "pipe"],
   });
   // A test may have named the ports itself: those of a gateway that was killed.
-  const gateway = new Gateway(child, Number(settings["listen_port"]), Number(settings["control_api_port"]), directory);
+  const gateway = new Gateway(
+    child,
+    Number(settings["listen_port"]),
+    Number(settings["control_api_port"]) || Number(settings["listen_port"]),
+    directory,
+  );
   try {
     await gateway.untilReady();
   } catch (error) {

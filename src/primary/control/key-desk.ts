@@ -2,7 +2,6 @@
 // Responsible for Tyk's rules of writing keys. Must not know: HTTP.
 // Governed by: Tyk's `/tyk/keys` (what is kept on an update, what is reset). Runs: per request of an operator.
 
-import { hash } from "@node-rs/bcrypt";
 import type { Settings } from "../../shared/config.js";
 import { hashPassword } from "../../shared/keys/password.js";
 import { applyPolicies, expiryAtCreation } from "../../shared/keys/policies.js";
@@ -112,6 +111,7 @@ export class KeyDesk {
     if (quick !== undefined) return { ...session, basic_auth_data: quick };
     if (Buffer.byteLength(password) > BCRYPT_BYTES) return `a password may have at most ${BCRYPT_BYTES} bytes`;
     if (password.includes("\0")) return "a password must not hold a zero byte";
+    const { hash } = await import("@node-rs/bcrypt");
     return {
       ...session,
       basic_auth_data: { password: await hash(password, { cost: BCRYPT_COST }), hash_type: "bcrypt" },
