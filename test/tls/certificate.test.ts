@@ -204,6 +204,25 @@ describe("certificates and keys", () => {
     assert.equal(Object.values(configuration.certificates)[0]?.fingerprint, made.fingerprint);
   });
 
+  test("a certificate that has expired or soon will is told, and used", async (t) => {
+    const [soon, gone, fine] = await Promise.all([
+      make({ name: "soon", until: 5 }),
+      make({ name: "gone", from: -9, until: -2 }),
+      make({ name: "fine", until: 90 }),
+    ]);
+    const { conf } = folderWith(t, {}, {});
+    const files = { soon: join(conf, "..", "soon.pem"), gone: join(conf, "..", "gone.pem") };
+    writeFileSync(files.soon, soon.pem);
+    writeFileSync(files.gone, gone.pem);
+    const certificates = [files.soon, files.gone, fine.pem];
+    const { configuration } = problemsOf(t, { http_server_options: { use_ssl: true, ssl_certificates: certificates } });
+    const told = configuration.problems.filter((one) => one.level === "warning").map((one) => one.message);
+    assert.match(told.join("\n"), /certificate of "[^"]*soon\.pem" expires on/);
+    assert.match(told.join("\n"), /certificate of "[^"]*gone\.pem" expired on/);
+    assert.doesNotMatch(told.join("\n"), new RegExp(fine.fingerprint));
+    assert.equal(configuration.fatal, false);
+  });
+
   test("pins are keys, certificates or fingerprints", (t) => {
     const pins = `${made.cert},${"ab".repeat(32)}`;
     const definition = definitionWith({ api_id: "p", pinned_public_keys: { "*": pins }, proxy: { listen_path: "/p" } });

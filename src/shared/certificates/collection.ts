@@ -2,13 +2,19 @@
 // Responsible for which reference needs a key, and for what becomes of one that fails: settings are refused whole, a
 // definition is left out. Must not know: sockets, the store (ids are only noted). Runs: at load.
 
+import { X509Certificate } from "node:crypto";
 import type { Settings } from "../config.js";
 import type { ApiDefinition } from "../model/api-definition.js";
 import type { CertificateRecord } from "./certificate.js";
+import { looksLikePem } from "./pem.js";
 import { type Found, find, findPair, findPin, nameOf, type ReadFile } from "./reference.js";
 
 /** By reference as written; of a pair of files by `pairReference`. Ids of the store are not among them. */
 export type Certificates = Readonly<Record<string, CertificateRecord>>;
+
+/** Tyk's warning_threshold_days. */
+const WARNING_DAYS = 30;
+const DAY = 86_400_000;
 
 export type Report = (path: readonly PropertyKey[], message: string) => void;
 
@@ -35,6 +41,23 @@ export class CertificateCollection {
     for (const [reference, found] of this.#found)
       if (found !== "stored" && !("problem" in found)) records[reference] = found;
     return records;
+  }
+
+  /** What an operator should know before it is too late: certificates that have expired or soon will. */
+  expiring(now: number): string[] {
+    const told: string[] = [];
+    for (const [reference, record] of Object.entries(this.records)) {
+      const until = Date.parse(new X509Certificate(record.chain).validTo);
+      if (until - now > WARNING_DAYS * DAY) continue;
+      // Of a pair the certificate's file; a PEM has no name, so its fingerprint tells which.
+      const shown = looksLikePem(reference)
+        ? `${nameOf(reference)} (${record.fingerprint})`
+        : nameOf(reference.split("\n", 1)[0]!);
+      told.push(
+        `the certificate of ${shown} ${until < now ? "expired" : "expires"} on ${new Date(until).toISOString()}`,
+      );
+    }
+    return told;
   }
 
   /** @returns the settings with every pin as a fingerprint */
