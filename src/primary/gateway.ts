@@ -17,6 +17,7 @@ import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { Reloader } from "./reload.js";
 import { Supervisor } from "./supervisor.js";
 import { LocalShelf, TicketRotation } from "./ticket-keys.js";
+import { FileWatch, folderOf } from "./watch.js";
 import type { WorkerProcess } from "./worker-process.js";
 
 /** What the loader read and checked. */
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly set?: LoadedSet | undefined;
   /** Reads everything again; a gateway without it does not reload. */
   readonly load?: (() => Loaded) | undefined;
+  /** The settings file, to be watched if it asks for that. */
+  readonly file?: string | undefined;
   readonly version: string;
   readonly workers: number;
   /** The compiled entry file of a worker. */
@@ -51,6 +54,7 @@ export class Gateway {
   readonly #control: ControlPort;
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
+  readonly #watch: FileWatch;
   #set: LoadedSet;
   #generation = 1;
   #refusedReload: Component | undefined;
@@ -76,6 +80,10 @@ export class Gateway {
       refused: (reason) => this.#setRefused(reason),
       log,
     });
+    this.#watch = new FileWatch(
+      () => this.#reloadSoon(),
+      (folder, error) => log.warn({ folder, err: error }, "a folder cannot be watched"),
+    );
     this.#control = new ControlPort(this.#app(), log);
     this.#health = this.#healthBecause(STARTING);
     this.#supervisor = new Supervisor({
@@ -111,6 +119,7 @@ export class Gateway {
       await this.#abandon();
       throw error;
     }
+    this.#watchFiles();
     this.#setHealth("");
   }
 
@@ -161,6 +170,7 @@ export class Gateway {
     this.#accept(fresh, set);
     this.#stopListening(ports);
     this.#control.settle("new");
+    this.#watchFiles();
     return "";
   }
 
@@ -208,7 +218,23 @@ export class Gateway {
 
   #heard({ command }: StoreChange): void {
     if (!RELOADING.has(command) || this.#settings.suppress_redis_signal_reload) return;
+    this.#reloadSoon();
+  }
+
+  #reloadSoon(): void {
     this.#reloader.reloadSoon((this.#settings.reload_interval || DEFAULT_GATHERING_S) * 1_000);
+  }
+
+  #watchFiles(): void {
+    const { watch_files, app_path, policies } = this.#settings;
+    if (!watch_files || this.#options.load === undefined) this.#watch.close();
+    else
+      this.#watch.set([
+        folderOf(this.#options.file),
+        app_path,
+        policies.policy_path,
+        folderOf(policies.policy_record_name),
+      ]);
   }
 
   #setTickets(keys: TicketKeys): void {
@@ -247,6 +273,7 @@ export class Gateway {
     this.#placement.close();
     this.#rotation.stop();
     this.#reloader.end();
+    this.#watch.close();
   }
 
   async #abandon(): Promise<void> {

@@ -11,7 +11,7 @@ import { loadPolicies } from "../shared/store/policy-files.js";
 import type { ApiDocument } from "./control/context.js";
 import type { ServedConfig } from "./gateway.js";
 import type { LeftOut } from "./health.js";
-import { loadConfiguration } from "./loader.js";
+import { load } from "./loader.js";
 
 export interface LoadedSet {
   readonly served: ServedConfig;
@@ -20,6 +20,8 @@ export interface LoadedSet {
   /** The served definitions as they stand in their files, by api_id. */
   readonly documents: ReadonlyMap<string, ApiDocument>;
   readonly problems: readonly Problem[];
+  /** The settings file; undefined where there is none. */
+  readonly file?: string | undefined;
 }
 
 export type Loaded = { readonly set: LoadedSet } | { readonly problems: readonly Problem[] };
@@ -28,10 +30,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Without a set when there is nothing to start with. */
 export function loadSet(confPath: string | undefined, env: Environment): Loaded {
-  const { settings, definitions, closed, left_out, ports, certificates, problems, fatal } = loadConfiguration(
-    confPath,
-    env,
-  );
+  const { configuration, file } = load(confPath, env);
+  const { settings, definitions, closed, left_out, ports, certificates, problems, fatal } = configuration;
   if (fatal || settings === undefined) return { problems };
   const { policies, problems: found } = loadPolicies({
     ...settings.policies,
@@ -41,7 +41,14 @@ export function loadSet(confPath: string | undefined, env: Environment): Loaded 
   const documents = new Map<string, ApiDocument>();
   for (const { api_id, file } of definitions) documents.set(api_id, { file, document: documentOf(file) });
   return {
-    set: { served, leftOut: left_out, policies, documents, problems: [...problems, ...found.map(policyProblem)] },
+    set: {
+      served,
+      leftOut: left_out,
+      policies,
+      documents,
+      problems: [...problems, ...found.map(policyProblem)],
+      file: file === "environment" ? undefined : file,
+    },
   };
 }
 

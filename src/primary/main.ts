@@ -36,6 +36,7 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
       leftOut: set.leftOut,
       set,
       load: () => loadSet(conf, process.env),
+      file: set.file,
       version: packageVersion(),
       workers: workers ?? (settings.workers || usableCores()),
       workerFile: WORKER_FILE,

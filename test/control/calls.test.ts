@@ -102,9 +102,41 @@ for (const home of ["embedded", "redis"]) {
       assert.deepEqual(new Set(await seen(gateway.port, "customer-7")), new Set(["api"]));
     });
 
+    test("a change says pending when a worker stands still", async () => {
+      const made = await ask(gateway.controlPort, "POST", "/tyk/keys/create", session);
+      const [frozen = 0] = await gateway.workers();
+      process.kill(frozen, "SIGSTOP");
+      try {
+        const gone = await ask(gateway.controlPort, "DELETE", `/tyk/keys/${made.body.key}`);
+        assert.deepEqual([gone.status, gone.applied], [200, "pending"]);
+      } finally {
+        process.kill(frozen, "SIGCONT");
+      }
+    });
+
     test("/hello tells of the store", async () => {
       const hello = JSON.parse((await httpGet(gateway.controlPort, "/hello")).body);
       assert.equal(hello.details[home].status, "pass");
+    });
+
+    test("while the store is away the control API says so, and calls of known keys go on", async () => {
+      if (redis === undefined) return;
+      const made = await ask(gateway.controlPort, "POST", "/tyk/keys/create", session);
+      assert.deepEqual(new Set(await seen(gateway.port, made.body.key)), new Set(["api"]));
+      await redis.kill();
+      try {
+        const away = await ask(gateway.controlPort, "GET", "/tyk/keys/anything");
+        assert.deepEqual([away.status, away.body.message], [503, "The store cannot be reached"]);
+        const hello = JSON.parse((await httpGet(gateway.controlPort, "/hello")).body);
+        assert.deepEqual([hello.status, hello.details.redis.status], ["warn", "fail"]);
+        assert.equal((await httpGet(gateway.controlPort, "/ready")).status, 200);
+        assert.equal((await ask(gateway.controlPort, "GET", "/tyk/apis")).status, 200);
+        assert.deepEqual(new Set(await seen(gateway.port, made.body.key)), new Set(["api"]));
+      } finally {
+        await redis.again();
+      }
+      while ((await ask(gateway.controlPort, "GET", "/tyk/keys/anything")).status === 503)
+        assert.equal(gateway.exited, undefined);
     });
   });
 }

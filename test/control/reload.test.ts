@@ -191,6 +191,20 @@ describe("reload", () => {
   });
 });
 
+describe("watching", () => {
+  test("with watch_files a changed folder is read again without being asked", async (t) => {
+    const service = await WireServer.listen({
+      answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
+    });
+    t.after(() => service.close());
+    const definitions = [keyless({ id: "first", path: "/first.Service", target: service.target })];
+    const gateway = await startGateway({ definitions, settings: { watch_files: true, reload_interval: 0.05 } });
+    t.after(() => gateway.stop());
+    await put(gateway, "late.json", keyless({ id: "late", path: "/late.Service", target: service.target }));
+    while ((await call(gateway.port, "/late.Service/Get")) !== "200 api") assert.equal(gateway.exited, undefined);
+  });
+});
+
 describe("reload of every replica", { skip: redisMissing() }, () => {
   test("a replica that is asked tells the others over Redis", async (t) => {
     const redis = await startRedis();
