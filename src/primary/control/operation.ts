@@ -11,7 +11,7 @@ import { json, methodNotSupported, refusal } from "./answers.js";
 import type { ControlContext } from "./context.js";
 import { openApiDocument } from "./open-api.js";
 
-export const GROUP_RELOAD = "GroupReload";
+const GROUP_RELOAD = "GroupReload";
 const OK = { status: "ok", message: "" };
 
 export function operationRoutes(app: Hono, control: ControlContext): void {
@@ -35,7 +35,7 @@ export function operationRoutes(app: Hono, control: ControlContext): void {
 }
 
 /** What may be sent, as JSON Schema. */
-export function schemas(): Record<"definition" | "policy" | "session", unknown> {
+function schemas(): Record<"definition" | "policy" | "session", unknown> {
   const of = (schema: z.ZodType) => z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return { definition: of(definitionSchema), policy: of(policySchema), session: of(sessionSchema) };
 }

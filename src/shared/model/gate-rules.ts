@@ -77,7 +77,7 @@ function checkAddresses(gate: GateDocument, report: Report): void {
   }
 }
 
-export function isAddress(text: string): boolean {
+function isAddress(text: string): boolean {
   const [address = "", bits, ...rest] = text.split("/");
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;

@@ -1,0 +1,69 @@
+// What `lint` says about keys, lists and the secret.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { lint } from "../../src/primary/lint.js";
+import { folderWith } from "../model/fixture.js";
+import { definition } from "./desk.js";
+
+const strict = { http_server_options: { enable_strict_routes: true } };
+
+function messages(t: TestContext, settings: Record<string, unknown>, more: Record<string, unknown> = {}): string[] {
+  const { conf } = folderWith(t, { ...strict, ...settings }, { "orders.json": definition("orders", more) });
+  return lint(conf, {}).problems.map(({ path, message }) => `${path} ${message}`);
+}
+
+const withList = (path: string) => ({
+  version_data: {
+    not_versioned: true,
+    versions: { Default: { name: "Default", use_extended_paths: true, extended_paths: { white_list: [{ path }] } } },
+  },
+});
+
+test("a control API that stays closed is told where keys need it", (t) => {
+  const without = messages(t, { control_api_port: 8081 });
+  assert.deepEqual(without, ["$.secret secret is not set: the control API answers nothing but health"]);
+  const published = messages(t, { secret: "352d20ee67be67f6340b4c0605b044b7" });
+  assert.match(published[0] ?? "", /^\$\.secret secret is the default that Tyk publishes/);
+  assert.deepEqual(messages(t, { control_api_port: 8081, secret: "own" }), []);
+});
+
+test("an address list without trusted proxies is told what it looks at", (t) => {
+  const list = { enable_ip_whitelisting: true, allowed_ips: ["10.0.0.1"] };
+  assert.match(messages(t, {}, list)[0] ?? "", /^\$\.allowed_ips looks at the peer's address/);
+  assert.deepEqual(messages(t, { trusted_proxies: ["10.0.0.9"] }, list), []);
+});
+
+test("a pattern that is searched anywhere in a path is told, a plain path is compared", (t) => {
+  assert.match(messages(t, {}, withList("/orders.Service/.*"))[0] ?? "", /white_list\[0\]\.path is searched anywhere/);
+  assert.deepEqual(messages(t, {}, withList("/orders.Service/Get")), []);
+  assert.deepEqual(messages(t, {}, withList("^/orders\\.Service/(Get|Put)$")), []);
+  assert.equal(messages(t, { plain_path_matching: "regex" }, withList("/orders.Service/Get")).length, 1);
+});
+
+test("policies that are broken or admit more than they say are told", (t) => {
+  const { conf, apps } = folderWith(t, strict, { "orders.json": definition("orders") });
+  const policies = join(dirname(apps), "policies");
+  mkdirSync(policies);
+  const gold = { access_rights: { orders: { allowed_urls: [{ url: "/orders.Service/G.t", methods: ["POST"] }] } } };
+  writeFileSync(join(policies, "gold.json"), JSON.stringify(gold));
+  writeFileSync(join(policies, "broken.json"), "{");
+  writeFileSync(conf, JSON.stringify({ ...strict, app_path: apps, policies: { policy_path: policies } }));
+  const { problems, exitCode } = lint(conf, {});
+  assert.equal(exitCode, 1);
+  assert.equal(problems.filter(({ level }) => level === "error").length, 1);
+  assert.match(problems.find(({ level }) => level === "error")?.message ?? "", /broken\.json/);
+  const plain = { access_rights: { orders: { allowed_urls: [{ url: "/orders.Service/.*", methods: ["POST"] }] } } };
+  writeFileSync(join(policies, "broken.json"), JSON.stringify(plain));
+  const [warning] = lint(conf, {}).problems;
+  assert.equal(warning?.path, "$.broken.access_rights.orders.allowed_urls[0].url");
+});
+
+test("a message that is never said is told", (t) => {
+  const found = messages(t, {
+    override_messages: { "oauth.x": { message: "no" }, "auth.key_not_found": { code: 401 } },
+  });
+  assert.deepEqual(found, ['$.override_messages["oauth.x"] is never said here']);
+});
