@@ -191,6 +191,38 @@ describe("reload", () => {
   });
 });
 
+describe("reload where workers accept by themselves", () => {
+  test("a port is opened in every worker, and closed in every worker, also after a refusal", async (t) => {
+    const service = await WireServer.listen({
+      answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
+    });
+    t.after(() => service.close());
+    const definitions = [keyless({ id: "first", path: "/first.Service", target: service.target })];
+    const gateway = await startGateway({ definitions, workers: 2, settings: { accept: "shared" } });
+    t.after(() => gateway.stop());
+    const [own = 0] = await freePorts(1);
+    const api = keyless({ id: "own", path: "/own.Service", target: service.target, more: { listen_port: own } });
+    for (let turn = 0; turn < 2; turn += 1) {
+      await put(gateway, "own.json", api);
+      await put(gateway, "zz.json", "{");
+      assert.equal((await reload(gateway)).status, 400);
+      await assert.rejects(call(own, "/own.Service/Get"));
+      await rm(join(gateway.appPath, "zz.json"));
+      assert.equal((await reload(gateway)).status, 200);
+      for (let each = 0; each < 4; each += 1) assert.equal(await call(own, "/own.Service/Get"), "200 api");
+      await rm(join(gateway.appPath, "own.json"));
+      assert.equal((await reload(gateway)).status, 200);
+      let open = true;
+      while (open)
+        open = await call(own, "/own.Service/Get").then(
+          () => true,
+          () => false,
+        );
+      assert.equal(await call(gateway.port, "/first.Service/Get"), "200 api");
+    }
+  });
+});
+
 describe("watching", () => {
   test("with watch_files a changed folder is read again without being asked", async (t) => {
     const service = await WireServer.listen({
