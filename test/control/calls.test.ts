@@ -102,6 +102,20 @@ for (const home of ["embedded", "redis"]) {
       assert.deepEqual(new Set(await seen(gateway.port, "customer-7")), new Set(["api"]));
     });
 
+    test("a quota that is used up begins anew when its key is written", async () => {
+      const { controlPort, port } = gateway;
+      const limited = { ...session, quota_max: 5, quota_renewal_rate: 3_600 };
+      const { key } = (await ask(controlPort, "POST", "/tyk/keys/create", limited)).body;
+      for (let round = 0; round < 2; round += 1) {
+        const answers: string[] = [];
+        for (let turn = 0; turn < 7; turn += 1) answers.push(await call(port, key));
+        assert.deepEqual(answers, ["api", "api", "api", "api", "api", "8", "8"], `round ${round}`);
+        assert.equal((await ask(controlPort, "GET", `/tyk/keys/${key}`)).body.quota_remaining, 0);
+        await ask(controlPort, "PUT", `/tyk/keys/${key}`, limited);
+      }
+      assert.equal((await ask(controlPort, "GET", `/tyk/keys/${key}`)).body.quota_remaining, 5);
+    });
+
     test("a change says pending when a worker stands still", async () => {
       const made = await ask(gateway.controlPort, "POST", "/tyk/keys/create", session);
       const [frozen = 0] = await gateway.workers();
