@@ -2,6 +2,7 @@
 // reference. Puts the pieces together; the work is theirs. Contract: plane.ts.
 
 import type { IncomingMessage } from "node:http";
+import { availableParallelism } from "node:os";
 import { Clock } from "../shared/base/clock.js";
 import { ReadBlockPool } from "../shared/base/read-block.js";
 import { engineLimits } from "../shared/config.js";
@@ -27,14 +28,16 @@ import { ServiceEvents } from "./call/service-events.js";
 import { Caller, type CallerContext } from "./downstream/caller.js";
 import { makeHttp1Server } from "./downstream/http1-answers.js";
 import { plainTransport, type Transport } from "./downstream/transport.js";
-import { bcryptCheck, Gatehouse } from "./gatehouse.js";
+import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
+import { Offload, threadsPerWorker } from "./offload/offload.js";
 import { callerOptions, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
+import { storedCertificates, storedReferences } from "./tls/stored-certificates.js";
 import { securityFor } from "./tls/towards.js";
 import type { TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
@@ -63,6 +66,8 @@ class Plane implements DataPlane {
   private upstreams!: Upstreams;
   private ended = false;
   private gatehouse: Gatehouse | null = null;
+  /** Made with the gate: without keys nothing here is worth a thread. */
+  private offload: Offload | null = null;
   private config: WorkerConfig | null = null;
   private ticker: NodeJS.Timeout | null = null;
   private draining: { resolve: () => void; promise: Promise<void>; by: number } | null = null;
@@ -92,6 +97,7 @@ class Plane implements DataPlane {
     const routes = compileRoutes(settings, config.definitions, config.closed);
     if (this.config === null) this.build(config);
     await this.openGate(config);
+    await this.readCertificates(config);
     this.config = config;
     this.tls.configure(config);
     this.callerContext.limits = engineLimits(settings, "downstream");
@@ -144,8 +150,20 @@ class Plane implements DataPlane {
     if (!Gatehouse.isNeeded(config)) return;
     // The same clock as the turn's, read when an answer of the store comes between two turns.
     const now = (): number => Math.trunc(performance.now());
-    this.gatehouse = await Gatehouse.open(config, bcryptCheck, now, this.hooks.log);
+    const cores = availableParallelism();
+    this.offload = new Offload({ threads: threadsPerWorker(cores, settings.workers || cores) });
+    this.gatehouse = await Gatehouse.open(config, this.offload, now, this.hooks.log);
     this.relay.admission = new Admission(this.relay, this.gatehouse.gate, this.gatehouse.engine, options);
+  }
+
+  /** Those that are referred to by their id; the others came with the configuration. */
+  private async readCertificates(config: WorkerConfig): Promise<void> {
+    const { gatehouse, offload } = this;
+    if (gatehouse === null || offload === null || storedReferences(config).length === 0) return;
+    const read = (text: string, secret: string) => offload.run("readCertificate", { text, secret });
+    const report = (certificate: string, problem: string) =>
+      this.hooks.log.warn({ certificate }, `certificate ${problem}`);
+    this.tls.certificates(await storedCertificates(config, gatehouse.store, read, report));
   }
 
   changed(change: StoreChange): void {
@@ -330,6 +348,9 @@ class Plane implements DataPlane {
     const { resolve } = this.draining;
     // What this worker holds of shared limits goes back before it ends.
     if (this.gatehouse === null) resolve();
-    else this.gatehouse.close().then(resolve, resolve);
+    else {
+      const closing = [this.gatehouse.close(), this.offload?.close()];
+      Promise.allSettled(closing).then(() => resolve());
+    }
   }
 }

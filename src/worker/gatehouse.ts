@@ -4,7 +4,6 @@
 
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { verify } from "@node-rs/bcrypt";
 import type { Logger } from "pino";
 import { openCounters } from "../shared/counters/open.js";
 import type { PasswordCheck } from "../shared/keys/password.js";
@@ -24,11 +23,6 @@ const LIMITS_MS = 50;
 const KEYS_MS = 1_000;
 /** A command of the store may take so long before a call that waits for it is given up, ms. */
 const STORE_WAIT_MS = 500;
-
-/** bcrypt takes tens of milliseconds: it runs on threads of the runtime. A malformed hash is simply not the password's. */
-export const bcryptCheck: PasswordCheck = {
-  verifyBcrypt: (password, hash) => verify(password, hash).catch(() => false),
-};
 
 export class Gatehouse {
   readonly gate: Gate;
