@@ -2,7 +2,8 @@
 // Responsible for opening, moving and closing it. Must not know: routes, who may ask.
 // Runs: at start, at the end, and when a reload moves it.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
@@ -41,7 +42,7 @@ export class ControlPort {
   async open(settings: Settings): Promise<void> {
     const { control_api_port: port } = settings;
     const address = settings.control_api_address || settings.listen_address;
-    const name = port === 0 ? this.#socketPath() : at(address, port);
+    const name = port === 0 ? await this.#socketPath() : at(address, port);
     if (this.#place?.name === name) return;
     const server = new ControlServer(this.#app, port === 0);
     try {
@@ -71,8 +72,35 @@ export class ControlPort {
   }
 
   // mkdtemp gives a folder that only this user can enter.
-  #socketPath(): string {
-    this.#folder ??= mkdtempSync(join(tmpdir(), "sluice-control-"));
-    return join(this.#folder, "control.sock");
+  async #socketPath(): Promise<string> {
+    if (this.#folder === undefined) {
+      await removeAbandoned();
+      this.#folder = mkdtempSync(join(tmpdir(), FOLDER));
+    }
+    return join(this.#folder, SOCKET);
   }
+}
+
+const FOLDER = "sluice-control-";
+const SOCKET = "control.sock";
+
+/** A primary that was killed leaves its folder; where nobody answers any more, it goes. */
+async function removeAbandoned(): Promise<void> {
+  const names = readdirSync(tmpdir()).filter((name) => name.startsWith(FOLDER));
+  for (const name of names) {
+    const folder = join(tmpdir(), name);
+    if (await isAbandoned(join(folder, SOCKET))) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+// ENOENT is a gateway that is just starting, or a folder of nobody's: left alone.
+function isAbandoned(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+  });
 }

@@ -1,13 +1,16 @@
 // Who gets in: the secret, its absence, guesses, sizes.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
+import { pino } from "pino";
 import { ControlServer } from "../../src/primary/control/server.js";
+import { ControlPort } from "../../src/primary/control-port.js";
 import { Desk, SECRET } from "./desk.js";
 
 const desks: Desk[] = [];
@@ -77,6 +80,24 @@ test("over the relay's socket the address that asked the worker counts, on a por
     await get({ port, host, localAddress: "127.0.0.4" }, "wrong", `10.0.0.${guess}`);
   assert.equal((await get({ port, host, localAddress: "127.0.0.4" }, SECRET, "10.0.0.99")).status, 429);
   await close();
+});
+
+test("the folder of a gateway that was killed goes with the next start, that of a living one stays", async (t) => {
+  const log = pino({ level: "silent" });
+  const living = new ControlPort(open().app, log);
+  t.after(() => living.close());
+  await living.open(open().settings);
+  const killed = mkdtempSync(join(tmpdir(), "sluice-control-"));
+  t.after(() => rmSync(killed, { recursive: true, force: true }));
+  const server = `require("node:net").createServer().listen(${JSON.stringify(join(killed, "control.sock"))}, () => process.kill(process.pid, "SIGKILL"))`;
+  spawnSync(process.execPath, ["-e", server]);
+  assert.equal(existsSync(join(killed, "control.sock")), true);
+  const next = new ControlPort(open().app, log);
+  await next.open(open().settings);
+  assert.equal(existsSync(killed), false);
+  assert.equal(existsSync(living.socket), true);
+  await next.close();
+  assert.equal(next.socket, "");
 });
 
 test("a body larger than a session may be is refused, with and without its length", async (t) => {
