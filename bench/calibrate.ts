@@ -2,7 +2,7 @@
  * Do our own load client and h2load agree? Both drive the same proxy with the same scenario in turns, and the disagreement about the proxy's
  * CPU per call is printed: it is the error that choosing a client brings. Must not know tables. Runs in the full run, where h2load exists.
  */
-import { chooseClient } from "./drive.js";
+import { chooseClient, driveThrough } from "./drive.js";
 import { type RoundsPlan, takeSample } from "./rounds.js";
 import type { Scenario } from "./scenarios.js";
 import type { Contender, Stage } from "./stage.js";
@@ -32,14 +32,8 @@ const calibrateWith = async (
   for (let round = 0; round < plan.rounds; round++) {
     for (const client of ["own", "h2load"] as const) {
       plan.progress(`calibrating ${scenario.name}: round ${round + 1}/${plan.rounds} ${client}`);
-      const sample = await takeSample(contender, {
-        scenario,
-        port: contender.port,
-        seconds: plan.seconds,
-        client,
-        rate: 0,
-        serviceName: stage.serviceName,
-      });
+      const run = driveThrough(stage, contender, { scenario, seconds: plan.seconds, client, rate: 0 });
+      const sample = await takeSample(contender, run);
       if (typeof sample === "string") return `calibration of ${scenario.name} failed: ${sample}`;
       found[client].push(sample.cpuPerUnit);
     }

@@ -11,17 +11,31 @@ import type { LoadOrder } from "./load/order.js";
 import { runGrpcJs, runOwnClient } from "./load/run-client.js";
 import type { Outcome } from "./outcome.js";
 import type { Scenario } from "./scenarios.js";
-import { placeOnCores, scratchFolder } from "./stage.js";
+import { type Contender, placeOnCores, type Stage, scratchFolder } from "./stage.js";
 
 export interface Drive {
   readonly scenario: Scenario;
   readonly port: number;
+  /** Of the proxy: each is given the scenario's connections. */
+  readonly workers: number;
   readonly seconds: number;
   readonly client: "own" | "h2load" | "grpc-js";
   /** Calls per second in the open loop; 0 = closed. */
   readonly rate: number;
   readonly serviceName: string;
 }
+
+/** One run through a contender of the stage. */
+export const driveThrough = (
+  stage: Pick<Stage, "serviceName">,
+  contender: Contender,
+  run: Pick<Drive, "scenario" | "seconds" | "client" | "rate">,
+): Drive => ({
+  ...run,
+  port: contender.port,
+  workers: contender.place.workers,
+  serviceName: stage.serviceName,
+});
 
 /** Who drives: the wish of the command line, else of the scenario, as far as the program can do it. */
 export const chooseClient = (scenario: Scenario, wish: string | null): Drive["client"] => {
@@ -52,7 +66,7 @@ export const orderOf = (drive: Drive): LoadOrder => {
     tls: scenario.tls !== "none",
     kind: scenario.kind,
     path: pathOf(scenario, drive.serviceName),
-    connections: scenario.connections,
+    connections: scenario.connections * drive.workers,
     streams: scenario.streams,
     seconds: drive.seconds,
     calls: 0,
@@ -60,10 +74,10 @@ export const orderOf = (drive: Drive): LoadOrder => {
     replyBytes: scenario.replyBytes,
     messages: scenario.messages,
     varying: scenario.varying,
+    keys: scenario.keys,
     rate: drive.rate,
     tolerant: scenario.rateShare === "most",
     beside: scenario.beside,
-    idle: 0,
     storm: scenario.storm,
     resume: scenario.resume,
     reconnect: scenario.reconnect,
@@ -78,7 +92,7 @@ export const drive = async (run: Drive): Promise<Outcome> => {
     port: run.port,
     tls: run.scenario.tls !== "none",
     path: pathOf(run.scenario, run.serviceName),
-    connections: run.scenario.connections,
+    connections: run.scenario.connections * run.workers,
     streams: run.scenario.streams,
     seconds: run.seconds,
     requestFile: requestFile(run.scenario.requestBytes),

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { chooseClient, drive } from "./drive.js";
+import { chooseClient, drive, driveThrough } from "./drive.js";
 import { sluice } from "./peers/sluice.js";
 import { projectRoot } from "./results.js";
 import type { Scenario } from "./scenarios.js";
@@ -77,14 +77,8 @@ export const profileScenario = async (scenario: Scenario, say: (text: string) =>
     say(`no profile: ${[...stage.broken.values()][0] ?? "not started"}`);
     return stage.stop();
   }
-  await drive({
-    scenario,
-    port: contender.port,
-    seconds: SECONDS,
-    client: chooseClient(scenario, null),
-    rate: 0,
-    serviceName: stage.serviceName,
-  });
+  const client = chooseClient(scenario, null);
+  await drive(driveThrough(stage, contender, { scenario, seconds: SECONDS, client, rate: 0 }));
   await contender.child.stop();
   const profile = busiest(join(stage.folder, contender.peer.name));
   await stage.stop();

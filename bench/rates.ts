@@ -24,6 +24,7 @@ const findCarried = async (stage: Stage, scenario: Scenario, plan: RoundsPlan): 
   const straight = await drive({
     scenario: closed,
     port: stage.servicePort,
+    workers: 1,
     seconds: FIND_SECONDS,
     client: "own",
     rate: 0,

@@ -9,7 +9,7 @@ import { endWithParent, onPath, stopAllChildren, usableCores } from "./children.
 import { type Options, readOptions, USAGE, UsageError } from "./options.js";
 import { isInstalled, PEERS } from "./peers/all.js";
 import type { Peer } from "./peers/peer.js";
-import { sluice } from "./peers/sluice.js";
+import { plainSluice, sluice } from "./peers/sluice.js";
 import { profileScenario } from "./profile.js";
 import { openLoopRate } from "./rates.js";
 import { keepResults, projectRoot } from "./results.js";
@@ -31,10 +31,16 @@ const chooseScenarios = (options: Options): Scenario[] => {
     options.scenarios.length > 0 ? options.scenarios.includes(scenario.name) : !options.quick || scenario.quick,
   );
   const cores = usableCores().length;
+  const reason = (scenario: Scenario): string | null => {
+    if (scenario.named && options.scenarios.length === 0) return "takes long to set up; name it with --scenario";
+    if (scenario.workers > cores) return `needs ${scenario.workers} cores, ${cores} are usable`;
+    return scenario.store === "redis" && onPath("redis-server") === null ? "redis-server is not on the PATH" : null;
+  };
   return chosen.filter((scenario) => {
-    const fits = scenario.workers < Math.max(2, cores);
-    if (!fits) say(`left out: ${scenario.name} needs ${scenario.workers + 1} cores, ${cores} are usable`);
-    return fits;
+    const why = reason(scenario);
+    if (why !== null) say(`left out: ${scenario.name}: ${why}`);
+    else if (scenario.workers === cores && cores > 1) say(`${scenario.name}: workers and load share all cores`);
+    return why === null;
   });
 };
 
@@ -52,6 +58,12 @@ const groupByStage = (scenarios: readonly Scenario[]): Scenario[][] => {
     groups.set(key, [...(groups.get(key) ?? []), scenario]);
   }
   return [...groups.values()];
+};
+
+const castOf = (scenario: Scenario, peers: readonly Peer[]): readonly Peer[] => {
+  if (!scenario.alone) return peers;
+  const ours = peers.filter((peer) => peer.role === "sluice");
+  return scenario.against === null ? ours : [...ours, plainSluice(projectRoot, scenario.against)];
 };
 
 /** On a terminal one line is written over and over; into a file only what changes per scenario. */
@@ -73,10 +85,11 @@ const runStages = async (
 ): Promise<ScenarioResult[]> => {
   const results: ScenarioResult[] = [];
   for (const group of groupByStage(scenarios)) {
+    const first = group[0]!;
     plan.progress(
-      `starting ${group[0]!.alone ? "Sluice" : "every proxy"} for ${group.map((scenario) => scenario.name).join(", ")}`,
+      `starting ${first.alone ? "Sluice" : "every proxy"} for ${group.map((scenario) => scenario.name).join(", ")}`,
     );
-    const stage = await buildStage(group, group[0]!.alone ? peers.filter((peer) => peer.role === "sluice") : peers);
+    const stage = await buildStage(group, castOf(first, peers));
     for (const [name, reason] of stage.absent) say(`\rnot running: ${name}: ${reason}`);
     for (const scenario of group) {
       const special = await runSpecial(stage, scenario, plan);

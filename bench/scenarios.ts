@@ -3,6 +3,8 @@
  * Sizes are whole gRPC messages in bytes, the five bytes of prefix included.
  */
 import { availableParallelism } from "node:os";
+import { benchSession } from "./keys.js";
+import { keyToken } from "./load/token.js";
 
 export interface Scenario {
   readonly name: string;
@@ -14,6 +16,7 @@ export interface Scenario {
   readonly client: "h2load" | "own";
   readonly service: "nghttpd" | "echo";
   readonly kind: "unary" | "server" | "client" | "bidi";
+  /** For each worker. */
   readonly connections: number;
   readonly streams: number;
   readonly requestBytes: number;
@@ -22,6 +25,10 @@ export interface Scenario {
   readonly messages: number;
   /** A `grpc-timeout` and a `traceparent` of its own on every call. */
   readonly varying: boolean;
+  /** API keys in the store, one of them on every call, and the gate fully on; 0 = keyless. */
+  readonly keys: number;
+  /** Where the keys and their counters are. */
+  readonly store: "embedded" | "redis";
   /** Open loop: the share of what the dearest proxy can carry, or `most` = all that the load side can drive; 0 = closed loop. */
   readonly rateShare: number | "most";
   /** Bulk streams running beside the measured small calls. */
@@ -35,14 +42,27 @@ export interface Scenario {
   /** Every connection carries one call and is closed: the cost is per connection. */
   readonly reconnect: boolean;
   readonly tls: "none" | "front" | "both";
-  /** Gateway workers; the scenario is left out on machines with fewer cores to spare. */
+  /** Gateway workers; the scenario is left out on machines with fewer cores. */
   readonly workers: number;
   readonly definitions: number;
-  /** HTTP/1.1 requests to this path of the control port instead of calls; empty = calls. */
-  readonly control: string;
+  /** HTTP/1.1 requests to the control port instead of calls. */
+  readonly control: ControlRequest | null;
   /** Only Sluice takes part: the question is about itself. */
   readonly alone: boolean;
+  /** … beside itself without what the question is about, in the same rounds: the ratio is the answer. */
+  readonly against: Plain | null;
+  /** Takes so long to set up that it runs only when it is named. */
+  readonly named: boolean;
 }
+
+export interface ControlRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** What makes the plain Sluice plain. */
+export type Plain = Partial<Pick<Scenario, "workers" | "definitions" | "keys">>;
 
 const unary: Scenario = {
   name: "",
@@ -60,6 +80,8 @@ const unary: Scenario = {
   varying: false,
   rateShare: 0,
   beside: 0,
+  keys: 0,
+  store: "embedded",
   idle: 0,
   storm: 0,
   resume: false,
@@ -67,15 +89,42 @@ const unary: Scenario = {
   tls: "none",
   workers: 1,
   definitions: 1,
-  control: "",
+  control: null,
   alone: false,
+  against: null,
+  named: false,
 };
 const own: Scenario = { ...unary, client: "own", service: "echo" };
 
 const coming: Scenario = { ...own, connections: 50, streams: 1, reconnect: true, unit: "connection" };
 
-/** One core is left to the load; two are always named, so that a small machine says what it leaves out. */
+/** As many as leave one core to the load; two where that would be one, and then everything shares the cores. */
 const WORKERS = [...new Set([2, Math.max(2, availableParallelism() - 1)])];
+
+const thousands = (count: number): string => count.toLocaleString("en-US");
+
+const gated = (keys: number, store: Scenario["store"], named: boolean): Scenario => ({
+  ...own,
+  name: `gate${store === "redis" ? "-redis" : ""}-${keys}`,
+  keys,
+  store,
+  named,
+  alone: true,
+  against: { keys: 0 },
+  question: `What does the whole gate cost (key, rights, rate, quota) with ${thousands(keys)} key${keys === 1 ? "" : "s"}, ${store === "redis" ? "in Redis" : "embedded"}?`,
+});
+
+/** The control port with a store that holds one key. */
+const control = (name: string, question: string, request: ControlRequest, connections = 10): Scenario => ({
+  ...own,
+  name,
+  question: `What does ${question} cost (control port, HTTP/1.1, autocannon)?`,
+  connections,
+  streams: 1,
+  keys: 1,
+  control: request,
+  alone: true,
+});
 
 export const MEGABYTE = 1 << 20;
 
@@ -253,28 +302,29 @@ export const SCENARIOS: readonly Scenario[] = [
     tls: "front",
     question: "How much memory does an idle connection hold with TLS?",
   },
-  {
-    ...own,
-    name: "hello",
-    streams: 1,
-    control: "/hello",
-    alone: true,
-    question: "What does a health check on the control port cost (HTTP/1.1, autocannon)?",
-  },
+  control("hello", "a health check", { method: "GET", path: "/hello" }),
+  control("key-get", "showing a key", { method: "GET", path: `/tyk/keys/${keyToken(0)}` }),
+  control("key-create", "making a key", { method: "POST", path: "/tyk/keys/create", body: benchSession() }),
+  // One at a time: reloads that come together are carried out as one.
+  control("reload", "a reload that is waited for", { method: "GET", path: "/tyk/reload?block=true" }, 1),
+  ...[1, 10_000].flatMap((keys) => [gated(keys, "embedded", false), gated(keys, "redis", false)]),
+  gated(1_000_000, "embedded", true),
+  gated(1_000_000, "redis", true),
   {
     ...unary,
     name: "definitions-1000",
     definitions: 1000,
     alone: true,
+    against: { definitions: 1 },
     question: "Does a call cost more with 1,000 API definitions loaded?",
   },
   ...WORKERS.map(
     (workers): Scenario => ({
       ...unary,
       name: `workers-${workers}`,
-      connections: 10 * workers,
       workers,
       alone: true,
+      against: { workers: 1 },
       question: `What does a call cost with ${workers} workers, 10 × 100 each?`,
     }),
   ),

@@ -72,9 +72,10 @@ interface Special {
 }
 
 const specialOf = (stage: Stage, scenario: Scenario, plan: RoundsPlan): Special | null => {
-  if (scenario.control !== "") {
+  const { control } = scenario;
+  if (control !== null) {
     const sample = (contender: Contender): Promise<Sample | string> =>
-      takeControlSample(contender, scenario, plan.seconds);
+      takeControlSample(contender, scenario, control, plan.seconds);
     return { measure: "cpu", client: "autocannon", contenders: stage.contenders, sample, rounds: plan.rounds };
   }
   if (scenario.idle === 0) return null;

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Child, freePort, onPath, startChild, untilListening, usableCores } from "./children.js";
 import { type CpuMeter, cpuMeter } from "./cpu.js";
+import { startRedis, writeKeys } from "./keys.js";
 import { givePath, message } from "./load/message.js";
 import type { Certificate, Peer, Place } from "./peers/peer.js";
 import type { Scenario } from "./scenarios.js";
@@ -19,6 +20,7 @@ export interface Contender {
   readonly controlPort: number;
   readonly child: Child;
   readonly meter: CpuMeter;
+  readonly place: Place;
 }
 
 export interface Stage {
@@ -43,9 +45,9 @@ export interface Cores {
 /** The proxy alone on the first cores, everything else on the last: so that the proxy's work is only ever its own. */
 export const placeOnCores = (workers = 1): Cores => {
   const cores = usableCores();
-  if (cores.length < 2) return { proxy: "", load: "" };
-  const taken = Math.min(workers, cores.length - 1);
-  return { proxy: cores.slice(0, taken).join(","), load: cores.slice(taken).join(",") };
+  // Where nothing would be left to the load, all share all.
+  if (cores.length <= workers) return { proxy: "", load: "" };
+  return { proxy: cores.slice(0, workers).join(","), load: cores.slice(workers).join(",") };
 };
 
 let scratch: string | null = null;
@@ -63,7 +65,17 @@ export const removeScratch = (): void => {
 
 /** Memory is measured in processes that have done nothing else yet: what they freed before would be used again unseen. */
 export const stageKey = (scenario: Scenario): string =>
-  [scenario.service, scenario.tls, scenario.workers, scenario.definitions, scenario.alone, scenario.idle].join(" ");
+  JSON.stringify([
+    scenario.service,
+    scenario.tls,
+    scenario.workers,
+    scenario.definitions,
+    scenario.alone,
+    scenario.against,
+    scenario.idle,
+    scenario.keys,
+    scenario.store,
+  ]);
 
 let certificate: Certificate | null = null;
 
@@ -151,21 +163,26 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
   const backTls = first.tls === "both" ? makeCertificate() : null;
   const service = startChild(serviceName, serviceCommand(serviceName, servicePort, folder, backTls), cores.load);
   await untilListening(service, servicePort);
+  const home = first.store === "redis" ? await startRedis(cores.load) : null;
   const contenders: Contender[] = [];
   const absent = new Map<string, string>();
   const broken = new Map<Peer, string>();
   for (const peer of peers) {
     const own = join(folder, peer.name);
     mkdirSync(own);
+    const { workers, definitions, keys } = { ...first, ...peer.plain };
+    const embedded = { type: "embedded", path: join(own, "store") };
     const place: Place = {
       port: await freePort(),
       controlPort: await freePort(),
       upstreamPort: servicePort,
       folder: own,
-      workers: first.workers,
-      definitions: first.definitions,
+      workers,
+      definitions,
       frontTls: first.tls === "none" ? null : makeCertificate(),
       backTls: backTls !== null,
+      keys,
+      storage: keys === 0 ? null : (home?.storage ?? embedded),
     };
     const reason = peer.cannot(place);
     if (reason !== null) {
@@ -173,9 +190,11 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
       continue;
     }
     try {
+      if (place.storage !== null) await writeKeys(place.storage, place.keys);
       const child = startChild(peer.name, peer.command(place), cores.proxy);
       await untilListening(child, place.port);
-      contenders.push({ peer, port: place.port, controlPort: place.controlPort, child, meter: cpuMeter(child.pid) });
+      const { port, controlPort } = place;
+      contenders.push({ peer, place, port, controlPort, child, meter: cpuMeter(child.pid) });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (NOT_YET.test(reason)) absent.set(peer.name, reason.slice(0, 200));
@@ -192,7 +211,8 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
     broken,
     folder,
     stop: async () => {
-      await Promise.all([...contenders.map((one) => one.child.stop()), service.stop()]);
+      await Promise.all([...contenders.map((one) => one.child), service].map((child) => child.stop()));
+      await home?.child.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };

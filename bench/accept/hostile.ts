@@ -1,8 +1,7 @@
 /** The acceptance lines about hostile callers: how long another connection's calls take meanwhile. Must not know the attacks' bytes. */
 import { fileURLToPath } from "node:url";
 import { pause, startChild } from "../children.js";
-import { ECHO_PATH } from "../load/message.js";
-import type { LoadOrder } from "../load/order.js";
+import { echoOrder, type LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
 import { failureText } from "../outcome.js";
 import { SCENARIOS } from "../scenarios.js";
@@ -17,27 +16,8 @@ const LEAD_MS = 200;
 const FLOOR_US = 20_000;
 const TIMES_QUIET = 5;
 
-const honestCalls = (port: number): LoadOrder => ({
-  port,
-  tls: false,
-  kind: "unary",
-  path: ECHO_PATH,
-  connections: 2,
-  streams: 20,
-  seconds: SECONDS,
-  calls: 0,
-  requestBytes: 12,
-  replyBytes: 12,
-  messages: 1,
-  varying: true,
-  rate: 400,
-  tolerant: true,
-  beside: 0,
-  idle: 0,
-  storm: 0,
-  resume: false,
-  reconnect: false,
-});
+const honestCalls = (port: number): LoadOrder =>
+  echoOrder(port, { connections: 2, streams: 20, seconds: SECONDS, varying: true, rate: 400, tolerant: true });
 
 const p99 = async (stage: Stage): Promise<number | string> => {
   const outcome = await runOwnClient(honestCalls(stage.contenders[0]!.port), placeOnCores().load);

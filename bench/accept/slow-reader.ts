@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import { type Call, type CallEnds, ClientLink } from "../load/client.js";
 import { givePath } from "../load/message.js";
-import type { LoadOrder } from "../load/order.js";
+import { echoOrder, type LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
 import { SCENARIOS } from "../scenarios.js";
 import { buildStage, type Contender, placeOnCores } from "../stage.js";
@@ -20,27 +20,15 @@ const MIB = 1 << 20;
 const NAME = "slow-reader";
 const CLAIM = `a 1 GiB stream to a slow reader grows the gateway's RSS by less than ${BAR_MIB} MiB`;
 
-const bigCall = (port: number): LoadOrder => ({
-  port,
-  tls: false,
-  kind: "server",
-  path: givePath(MESSAGES, MESSAGE_BYTES),
-  connections: 1,
-  streams: 1,
-  seconds: 60,
-  calls: 1,
-  requestBytes: 12,
-  replyBytes: MESSAGE_BYTES,
-  messages: MESSAGES,
-  varying: false,
-  rate: 0,
-  tolerant: false,
-  beside: 0,
-  idle: 0,
-  storm: 0,
-  resume: false,
-  reconnect: false,
-});
+const bigCall = (port: number): LoadOrder =>
+  echoOrder(port, {
+    kind: "server",
+    path: givePath(MESSAGES, MESSAGE_BYTES),
+    seconds: 60,
+    calls: 1,
+    replyBytes: MESSAGE_BYTES,
+    messages: MESSAGES,
+  });
 
 /** Reads a little, rests longer: the kernel's buffers fill and the gateway has to stop. */
 const readSlowly = (port: number): Promise<string | null> =>

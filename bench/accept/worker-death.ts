@@ -1,8 +1,7 @@
 /** The acceptance line about `kill -9` of the only worker: back within a second, and no connection refused. */
 import { pause } from "../children.js";
 import { processTree } from "../cpu.js";
-import { ECHO_PATH } from "../load/message.js";
-import type { LoadOrder } from "../load/order.js";
+import { echoOrder, type LoadOrder } from "../load/order.js";
 import { LoadSession } from "../load/session.js";
 import { failureText } from "../outcome.js";
 import { SCENARIOS } from "../scenarios.js";
@@ -16,27 +15,7 @@ const BAR_MS = 1000;
 const LIMIT_MS = 10_000;
 const GAP_MS = 10;
 
-const oneCall = (port: number): LoadOrder => ({
-  port,
-  tls: false,
-  kind: "unary",
-  path: ECHO_PATH,
-  connections: 1,
-  streams: 1,
-  seconds: 2,
-  calls: 1,
-  requestBytes: 12,
-  replyBytes: 12,
-  messages: 1,
-  varying: false,
-  rate: 0,
-  tolerant: false,
-  beside: 0,
-  idle: 0,
-  storm: 0,
-  resume: false,
-  reconnect: false,
-});
+const oneCall = (port: number): LoadOrder => echoOrder(port, { calls: 1 });
 
 interface Recovery {
   readonly ms: number;

@@ -1,7 +1,7 @@
 /**
  * Fields into header blocks, with the habits of nghttp2, which stands behind grpc-js and many others: everything goes into the dynamic table
- * except `:path`; Huffman where it is shorter. A value that changes on every call therefore pushes the steady fields out of the
- * table, again and again: that is what a proxy meets in real life. Governed by RFC 7541. Runs once per call.
+ * except `:path` and, never indexed, `authorization`; Huffman where it is shorter. A value that changes on every call therefore pushes the
+ * steady fields out of the table, again and again: that is what a proxy meets in real life. Governed by RFC 7541. Runs once per call.
  */
 import { huffmanLength, huffmanWrite } from "./huffman.js";
 import { type Field, STATIC_SIZE, STATIC_TABLE } from "./static-table.js";
@@ -13,6 +13,8 @@ export class SentField {
   readonly name: string;
   value: string;
   readonly indexed: boolean;
+  /** Never indexed, by nobody on the way (RFC 7541 section 7.1.3). */
+  readonly secret: boolean;
   readonly staticIndex: number;
   readonly staticName: number;
   serial = 0;
@@ -20,11 +22,15 @@ export class SentField {
   constructor(name: string, value: string) {
     this.name = name;
     this.value = value;
-    this.indexed = name !== ":path";
-    this.staticIndex = Math.max(
-      0,
-      STATIC_TABLE.findIndex((field: Field) => field.name === name && field.value === value),
-    );
+    this.secret = name === "authorization";
+    this.indexed = name !== ":path" && !this.secret;
+    // The static table knows an empty `authorization`; a value comes later.
+    this.staticIndex = this.secret
+      ? 0
+      : Math.max(
+          0,
+          STATIC_TABLE.findIndex((field: Field) => field.name === name && field.value === value),
+        );
     this.staticName = Math.max(
       0,
       STATIC_TABLE.findIndex((field: Field) => field.name === name),
@@ -72,7 +78,8 @@ export class HeaderEncoder {
     const index = living ? STATIC_SIZE + this.#next - field.serial : 0;
     if (living && !field.changed) return writeInteger(into, at, 0x80, 7, index);
     const name = field.staticName > 0 ? field.staticName : index;
-    at = field.indexed ? writeInteger(into, at, 0x40, 6, name) : writeInteger(into, at, 0, 4, name);
+    if (field.indexed) at = writeInteger(into, at, 0x40, 6, name);
+    else at = writeInteger(into, at, field.secret ? 0x10 : 0, 4, name);
     if (name === 0) at = writeString(into, at, field.name);
     at = writeString(into, at, field.value);
     if (field.indexed) this.#insert(field);

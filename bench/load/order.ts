@@ -1,4 +1,6 @@
 /** What the load client is told to do: travels as JSON on its stdin. Must not know proxies or scenarios' names. */
+import { ECHO_PATH } from "./message.js";
+
 export interface LoadOrder {
   readonly port: number;
   readonly tls: boolean;
@@ -21,10 +23,37 @@ export interface LoadOrder {
   /** Bulk streams on connections of their own, unmeasured, beside the measured calls. */
   readonly beside: number;
   /** Connections that only stay open. */
-  readonly idle: number;
+  readonly idle?: number;
   /** Connections that each carry one call and come again, unmeasured, beside the measured calls. */
   readonly storm: number;
   /** Later TLS connections resume the session of earlier ones; one that does not is a failure. */
   readonly resume: boolean;
   readonly reconnect: boolean;
+  /** Each call carries one of so many keys (token.ts); absent or 0 = none. */
+  readonly keys?: number;
+  /** Values of `authorization` that the calls take in turns; absent = no such field. */
+  readonly authorizations?: readonly string[];
 }
+
+/** Small calls that the service sends back, one at a time on one connection, until told otherwise. */
+export const echoOrder = (port: number, change: Partial<LoadOrder> = {}): LoadOrder => ({
+  port,
+  tls: false,
+  kind: "unary",
+  path: ECHO_PATH,
+  connections: 1,
+  streams: 1,
+  seconds: 2,
+  calls: 0,
+  requestBytes: 12,
+  replyBytes: 12,
+  messages: 1,
+  varying: false,
+  rate: 0,
+  tolerant: false,
+  beside: 0,
+  storm: 0,
+  resume: false,
+  reconnect: false,
+  ...change,
+});

@@ -2,7 +2,9 @@
  * What a proxy is to the bench: a name, how to find it, and a generous configuration for one core. Must not know scenarios or load.
  * Each proxy has one file beside this one. Runs once per proxy and upstream.
  */
+import type { StorageSettings } from "../../src/shared/store/homes.js";
 import type { Command } from "../children.js";
+import type { Plain } from "../scenarios.js";
 
 export interface Certificate {
   readonly certificate: string;
@@ -21,6 +23,10 @@ export interface Place {
   readonly definitions: number;
   readonly frontTls: Certificate | null;
   readonly backTls: boolean;
+  /** API keys that the store already holds and every call needs one of; 0 = keyless. */
+  readonly keys: number;
+  /** The store, as the gateway's settings name it; null = none is needed. */
+  readonly storage: StorageSettings | null;
 }
 
 export interface Peer {
@@ -34,4 +40,6 @@ export interface Peer {
   /** Scenarios it cannot take part in, with the reason shown. */
   readonly cannot: (place: Place) => string | null;
   readonly command: (place: Place) => Command;
+  /** What is otherwise than the scenario says. */
+  readonly plain?: Plain;
 }

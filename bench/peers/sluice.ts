@@ -1,14 +1,21 @@
 /** Sluice itself, built into `dist` of the checkout given: so that two revisions can run side by side. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { GATED_API } from "../keys.js";
+import { ORG } from "../load/token.js";
+import type { Plain } from "../scenarios.js";
 import type { Peer, Place } from "./peer.js";
 
+export const CONTROL_SECRET = "bench";
+
 const definition = (place: Place, index: number): object => ({
-  api_id: `bench-${index}`,
-  org_id: "bench",
+  api_id: index === 0 ? GATED_API : `bench-${index}`,
+  org_id: ORG,
   name: `bench ${index}`,
   active: true,
-  use_keyless: true,
+  ...(index === 0 && place.keys > 0
+    ? { use_standard_auth: true, auth_configs: { authToken: { auth_header_name: "authorization" } } }
+    : { use_keyless: true }),
   ...(place.frontTls === null ? {} : { protocol: "https" }),
   proxy: {
     // The first takes every path, the others take none of the bench's: the table must still be searched.
@@ -23,7 +30,8 @@ const settings = (place: Place): object => ({
   listen_address: "127.0.0.1",
   listen_port: place.port,
   control_api_port: place.controlPort,
-  secret: "bench",
+  secret: CONTROL_SECRET,
+  ...(place.storage === null ? {} : { storage: place.storage, enable_hashed_keys_listing: true }),
   app_path: join(place.folder, "apps"),
   disable_ports_whitelist: true,
   ...(place.frontTls === null
@@ -79,4 +87,11 @@ export const sluice = (root: string, name = "sluice", title = "Sluice", nodeArgs
     ];
     return { file: process.execPath, args, folder: place.folder };
   },
+});
+
+/** Sluice without what the scenario asks about: the other half of the pair. */
+export const plainSluice = (root: string, plain: Plain): Peer => ({
+  ...sluice(root, "plain", "Sluice, plain"),
+  role: "proxy",
+  plain,
 });

@@ -16,8 +16,8 @@ import {
   settingsFrame,
   writeFrameHeader,
 } from "../../bench/load/frames.js";
-import { ECHO_PATH, givePath, message, TAKE_PATH } from "../../bench/load/message.js";
-import type { LoadOrder } from "../../bench/load/order.js";
+import { givePath, message, TAKE_PATH } from "../../bench/load/message.js";
+import { echoOrder, type LoadOrder } from "../../bench/load/order.js";
 import { ServiceLink } from "../../bench/load/service.js";
 import { LoadSession } from "../../bench/load/session.js";
 import type { Outcome } from "../../bench/outcome.js";
@@ -76,28 +76,8 @@ const wrongService = (answer: (stream: number, body: Buffer) => Buffer[]): Promi
     });
   });
 
-const order = (port: number, change: Partial<LoadOrder> = {}): LoadOrder => ({
-  port,
-  tls: false,
-  kind: "unary",
-  path: ECHO_PATH,
-  connections: 1,
-  streams: 2,
-  seconds: 10,
-  calls: 4,
-  requestBytes: 12,
-  replyBytes: 12,
-  messages: 1,
-  varying: false,
-  rate: 0,
-  tolerant: false,
-  beside: 0,
-  idle: 0,
-  storm: 0,
-  resume: false,
-  reconnect: false,
-  ...change,
-});
+const order = (port: number, change: Partial<LoadOrder> = {}): LoadOrder =>
+  echoOrder(port, { streams: 2, seconds: 10, calls: 4, ...change });
 
 /** Ends after a few calls, whether they are right or not. */
 const run = (port: number, change: Partial<LoadOrder> = {}): Promise<Outcome> =>

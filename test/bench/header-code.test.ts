@@ -6,6 +6,9 @@ import fc from "fast-check";
 import { HeaderDecoder } from "../../bench/load/header-decoder.js";
 import { HeaderEncoder, SentField } from "../../bench/load/header-encoder.js";
 import { huffmanLength, huffmanRead, huffmanWrite } from "../../bench/load/huffman.js";
+import { echoOrder } from "../../bench/load/order.js";
+import { RequestHeaders } from "../../bench/load/request.js";
+import { keyOfCall, keyToken } from "../../bench/load/token.js";
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 const decodeAll = (decoder: HeaderDecoder, block: Buffer): string[] =>
@@ -104,6 +107,28 @@ test("a smaller table of the peer is announced and kept to", () => {
   ]);
 });
 
+test("each call carries the key that is its own, never indexed, and the other fields stay in the table", () => {
+  const keys = 1000;
+  const requests = new RequestHeaders(echoOrder(1, { keys }), new HeaderEncoder());
+  const decoder = new HeaderDecoder();
+  const seen = new Set<string>();
+  for (let serial = 1; serial <= 200; serial++) {
+    const fields = decodeAll(decoder, Buffer.from(requests.block(serial)));
+    assert.ok(fields.includes(`authorization: ${keyToken(keyOfCall(serial, keys))}`));
+    assert.ok(fields.includes("te: trailers"));
+    seen.add(fields.at(-1)!);
+  }
+  assert.equal(seen.size, 200);
+  assert.deepEqual(
+    [1, 2]
+      .map((serial) => new RequestHeaders(echoOrder(1, { keys: 1 }), new HeaderEncoder()).block(serial))
+      .map(String),
+    Array(2).fill(
+      String(new RequestHeaders(echoOrder(1, { authorizations: [keyToken(0)] }), new HeaderEncoder()).block(9)),
+    ),
+  );
+});
+
 test("a block that node:http2 packed is read field by field", async () => {
   const server = http2.createServer();
   const seen = new Promise<string[]>((resolve) => {
@@ -120,27 +145,7 @@ test("a block that node:http2 packed is read field by field", async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { LoadSession } = await import("../../bench/load/session.js");
   const { port } = server.address() as import("node:net").AddressInfo;
-  const outcome = await new LoadSession({
-    port,
-    tls: false,
-    kind: "unary",
-    path: "/a.B/C",
-    connections: 1,
-    streams: 1,
-    seconds: 5,
-    calls: 1,
-    requestBytes: 12,
-    replyBytes: 12,
-    messages: 1,
-    varying: true,
-    rate: 0,
-    tolerant: false,
-    beside: 0,
-    idle: 0,
-    storm: 0,
-    resume: false,
-    reconnect: false,
-  }).run();
+  const outcome = await new LoadSession(echoOrder(port, { path: "/a.B/C", seconds: 5, calls: 1, varying: true })).run();
   const raw = await seen;
   server.close();
   assert.equal(raw[raw.indexOf("te") + 1], "trailers");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { compareFigures } from "../../bench/base.js";
 import { calibrationText } from "../../bench/calibrate.js";
-import { judgeCannon } from "../../bench/control.js";
+import { judgeCannon, judgeMade } from "../../bench/control.js";
 import { processTree, statTicks } from "../../bench/cpu.js";
 import { readDuration, readSummary } from "../../bench/h2load.js";
 import { readOptions, UsageError } from "../../bench/options.js";
@@ -103,6 +103,10 @@ test("autocannon's report is believed only when every request was answered", () 
   assert.match(judgeCannon({ ...report, errors: 1 })!, /connection error/);
   assert.match(judgeCannon({ ...report, timeouts: 1 })!, /in time/);
   assert.match(judgeCannon({ ...report, non2xx: 1 })!, /not 2xx/);
+  const making = { method: "POST", path: "/tyk/keys/create" } as const;
+  assert.equal(judgeMade(making, report, 11), null);
+  assert.match(judgeMade(making, report, 9)!, /10 answers, but 9 keys/);
+  assert.equal(judgeMade({ ...making, method: "GET" }, report, 0), null);
 });
 
 test("the calibration says how far the two clients are apart", () => {

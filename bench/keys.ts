@@ -1,0 +1,66 @@
+/**
+ * Keys and their homes for the gate's scenarios, written straight into a store with the gateway's own code: asking the control port for a million keys would
+ * be another benchmark. Must not know who calls with them. Runs once per stage with a gate.
+ */
+import { encodeSession } from "../src/shared/keys/codec.js";
+import { hashKey, keyRules } from "../src/shared/keys/token.js";
+import type { Session } from "../src/shared/model/session.js";
+import { makeStore, type StorageSettings } from "../src/shared/store/homes.js";
+import { type Child, freePort, startChild, untilListening } from "./children.js";
+import { keyToken, ORG } from "./load/token.js";
+
+/** The API that asks for keys. */
+export const GATED_API = "bench-0";
+/** So much that no run reaches a limit, while every unit is counted. */
+const PLENTY = 1_000_000_000;
+const DAY_SECONDS = 86_400;
+const BATCH = 5_000;
+
+/** Key, rights to one API and its paths, a rate and a quota. */
+export const benchSession = (): Session => ({
+  org_id: ORG,
+  rate: PLENTY,
+  per: DAY_SECONDS,
+  quota_max: PLENTY,
+  quota_remaining: PLENTY,
+  quota_renewal_rate: DAY_SECONDS,
+  access_rights: {
+    [GATED_API]: {
+      api_id: GATED_API,
+      api_name: GATED_API,
+      versions: ["Default"],
+      allowed_urls: [{ url: "^/bench[.]Load/.*", methods: ["POST"] }],
+    },
+  },
+});
+
+export const writeKeys = async (storage: StorageSettings, count: number): Promise<void> => {
+  const store = makeStore(storage);
+  await store.open();
+  try {
+    const { ok, output } = store.health();
+    if (!ok) throw new Error(`the store for the keys cannot be opened: ${output ?? "no reason given"}`);
+    const rules = keyRules({});
+    const value = encodeSession(benchSession(), "msgpack");
+    for (let from = 0; from < count; from += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => keyToken(from + i));
+      await Promise.all(batch.map((token) => store.put(`apikey-${hashKey(token, rules)}`, value)));
+    }
+  } finally {
+    await store.close();
+  }
+};
+
+export interface RedisHome {
+  readonly storage: StorageSettings;
+  readonly child: Child;
+}
+
+/** In memory only, on the load's cores: what Redis costs itself is not the gateway's. */
+export const startRedis = async (cores: string): Promise<RedisHome> => {
+  const port = await freePort();
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  const child = startChild("redis-server", { file: "redis-server", args }, cores);
+  await untilListening(child, port);
+  return { storage: { type: "redis", host: "127.0.0.1", port }, child };
+};
