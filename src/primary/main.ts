@@ -28,7 +28,7 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
   const { set } = loaded;
   const { settings } = set.served;
   log.level = settings.log_level;
-  for (const problem of set.problems) log[problem.level === "error" ? "error" : "warn"](problem, problem.message);
+  for (const { level, message, ...where } of set.problems) log[level === "error" ? "error" : "warn"](where, message);
   sayWhyClosed(settings);
   await serve(
     {

@@ -48,7 +48,7 @@ export class WorkerProcess {
   /** Who waits for the answer to a configuration or to news, by generation or id. */
   readonly #configuring = new Map<number, (problem: string) => void>();
   readonly #telling = new Map<number, () => void>();
-  readonly #health: HealthState;
+  #health: HealthState;
   readonly #tickets: () => TicketKeys;
   /** In the order of their ids, the last of which is #sent. */
   readonly #inFlight: Connection[] = [];
@@ -113,7 +113,9 @@ export class WorkerProcess {
     this.#send({ type: "listen", port }, handle);
   }
 
+  /** One that is still starting is told when it is ready: what it was greeted with may be old by then. */
   health(state: HealthState): void {
+    this.#health = state;
     if (this.#ready) this.#send({ type: "health", state });
   }
 
@@ -231,6 +233,8 @@ export class WorkerProcess {
       return;
     }
     this.#ready = true;
+    this.#send({ type: "health", state: this.#health });
+    this.#send({ type: "tickets", keys: this.#tickets() });
     this.#events.ready(this);
   }
 

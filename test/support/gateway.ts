@@ -14,8 +14,8 @@ import { fileURLToPath } from "node:url";
 type Json = { [name: string]: unknown };
 
 const MAIN = fileURLToPath(new URL("../../src/primary/main.js", import.meta.url));
-const START_LIMIT = 20_000;
-const STOP_LIMIT = 15_000;
+const START_LIMIT = 60_000;
+const STOP_LIMIT = 45_000;
 
 export interface GatewayOptions {
   /** API definitions; `keyless()` makes usual ones. */

@@ -112,9 +112,9 @@ function judge(
 }
 
 function unknown(key: string, value: unknown, node: TableNode, path: readonly string[], findings: Finding[]): void {
-  if (!doesSomething(value)) return;
-  // Tyk reads names whatever their case, so a restriction spelt otherwise is a restriction there.
+  // Tyk reads names whatever their case, so a restriction spelt otherwise is a restriction there, also one that says false.
   const meant = [...node.children.keys()].find((name) => name.toLowerCase() === key.toLowerCase());
+  if (meant === undefined && !doesSomething(value)) return;
   const message = meant === undefined ? "is not a known field and has no effect" : `must be written ${meant}`;
   findings.push({ refused: meant !== undefined, path: jsonPath(path), found: showFound(value), message });
 }

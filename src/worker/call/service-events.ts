@@ -166,11 +166,8 @@ export class ServiceEvents implements ConnectionEvents {
   failed(c: Connection, fault: number): void {
     const link = c.owner as Link;
     const { section, text } = FAULTS[fault]!;
-    this.relay.log.warn(
-      { endpoint: link.endpoint.name, rule: `RFC 9113 ${section}`, text },
-      "service broke the protocol",
-    );
-    link.wire.endAfterFlush();
+    // Logged with the end of the connection, once per outage while it cannot be established.
+    link.broken(`RFC 9113 ${section}`, `the service broke the protocol: ${text}`);
   }
 }
 

@@ -43,13 +43,16 @@ export class Link implements WireOwner {
       read: (n) => wire.onRead(n),
       uses: (socket) => {
         wire.socket = socket;
+        // Not before: writing to a socket that is still connecting would take its error away from the runtime.
+        if (endpoint.security === null) {
+          socket.once("connect", () => {
+            wire.direct = true;
+          });
+        }
         socket.on("error", (error) => wire.onError(error));
         socket.on("close", () => wire.onClose());
       },
-      open: () => {
-        wire.direct = endpoint.security === null;
-        sendOpening(this.connection);
-      },
+      open: () => sendOpening(this.connection),
     });
   }
 
@@ -100,6 +103,13 @@ export class Link implements WireOwner {
   /** Milliseconds without a call. */
   idleFor(now: number): number {
     return this.connection.streams.size > 0 ? 0 : now - this.idleSince;
+  }
+
+  /** The service broke the protocol: the connection closes, and its end says why. */
+  broken(rule: string, text: string): void {
+    const hint = this.state === LinkState.CONNECTING ? " (does it speak HTTP/2 with prior knowledge?)" : "";
+    this.failure = `${text}, ${rule}${hint}`;
+    this.wire.endAfterFlush();
   }
 
   wireClosed(_wire: Wire, error: Error | null): void {

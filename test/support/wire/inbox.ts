@@ -16,7 +16,7 @@ export interface Received extends Frame {
 export type Ending = "end" | "cut" | "torn";
 
 /** Long, because it passes only when a test fails: nothing is measured by it. */
-export const PATIENCE = 8_000;
+export const PATIENCE = 30_000;
 
 export class Inbox {
   private readonly waiting: Received[] = [];
