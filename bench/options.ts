@@ -14,6 +14,7 @@ export interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly keep: boolean;
+  readonly readme: boolean;
 }
 
 export class UsageError extends Error {}
@@ -28,6 +29,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --base REV         compare this revision of Sluice with the working tree
   --profile          also take a CPU profile of one worker under each scenario and print the top functions
   --json             print the results as JSON lines and nothing else on stdout
+  --readme           put the table into README.md, if nothing failed
   --no-keep          do not write to bench/results and bench/report.html
 scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(", ")}
 peers:     ${PEERS.map((peer) => peer.name).join(", ")}`;
@@ -64,6 +66,7 @@ export const readOptions = (args: readonly string[]): Options => {
         profile: { type: "boolean" },
         json: { type: "boolean" },
         "no-keep": { type: "boolean" },
+        readme: { type: "boolean" },
         help: { type: "boolean" },
       },
     }).values;
@@ -92,5 +95,6 @@ export const readOptions = (args: readonly string[]): Options => {
     rounds,
     seconds: positive("seconds", values.seconds as string | undefined, quick ? 1 : 2),
     keep: values["no-keep"] !== true,
+    readme: values.readme === true,
   };
 };

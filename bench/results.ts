@@ -68,8 +68,7 @@ export const readResults = (folder = resultsFolder): ResultLine[] =>
     )
     .map((line) => JSON.parse(line) as ResultLine);
 
-export const keepResults = (results: readonly ScenarioResult[], options: { readonly quick: boolean }): void => {
-  const lines = resultLines(results, options.quick);
+export const keepResults = (lines: readonly ResultLine[]): void => {
   if (lines.length === 0) return;
   mkdirSync(resultsFolder, { recursive: true });
   const file = join(resultsFolder, `${lines[0]!.run.slice(0, 10)}.jsonl`);

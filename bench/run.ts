@@ -3,6 +3,7 @@
  * scenario failed, 2 when the command line is wrong. Must not know how anything is measured.
  */
 
+import { join } from "node:path";
 import { compareWithBase } from "./base.js";
 import { calibrate } from "./calibrate.js";
 import { endWithParent, onPath, stopAllChildren, usableCores } from "./children.js";
@@ -12,12 +13,14 @@ import type { Peer } from "./peers/peer.js";
 import { plainSluice, sluice } from "./peers/sluice.js";
 import { profileScenario } from "./profile.js";
 import { openLoopRate } from "./rates.js";
-import { keepResults, projectRoot } from "./results.js";
+import { writeReadme } from "./readme.js";
+import { keepResults, projectRoot, resultLines } from "./results.js";
 import { type RoundsPlan, runRounds, type ScenarioResult } from "./rounds.js";
 import { SCENARIOS, type Scenario } from "./scenarios.js";
 import { runSpecial } from "./special.js";
 import { buildStage, removeScratch, stageKey } from "./stage.js";
 import { failureLines, latencyTable, markdownTable, rateTable } from "./table.js";
+import { waitingLines } from "./waiting.js";
 
 const say = (text: string): void => {
   process.stderr.write(`${text}\n`);
@@ -119,14 +122,17 @@ const main = async (): Promise<number> => {
   const results = await runStages(scenarios, choosePeers(options), plan, options);
   await stopAllChildren();
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  if (options.keep) keepResults(results, options);
+  const lines = resultLines(results, options.quick);
+  if (options.keep) keepResults(lines);
   if (options.json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
   else
     process.stdout.write(
-      `\nCPU of the proxy; in brackets Sluice's share of it\n\n${markdownTable(results)}\n\n${rateTable(results)}\n\n${latencyTable(results)}\n`,
+      `\nCPU of the proxy; in brackets Sluice's share of it\n\n${markdownTable(results)}\n\n${rateTable(results)}\n\n${[latencyTable(results), ...waitingLines(results)].join("\n")}\n`,
     );
   const failures = failureLines(results);
   for (const line of failures) say(line);
+  if (options.readme && failures.length > 0) say("README.md stays as it is: something failed");
+  else if (options.readme) writeReadme(lines, join(projectRoot, "README.md"));
   say(`took ${Math.round((Date.now() - started) / 1000)} s`);
   return failures.length > 0 ? 1 : 0;
 };

@@ -53,7 +53,7 @@ export const rateTable = (results: readonly ScenarioResult[]): string => {
 };
 
 /** Microseconds as a person would say them. */
-const time = (us: number): string => (us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} µs`);
+export const time = (us: number): string => (us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} µs`);
 
 export const latencyTable = (results: readonly ScenarioResult[]): string => {
   const rows = results.flatMap((result) =>

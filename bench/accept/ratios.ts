@@ -1,57 +1,92 @@
-/** The acceptance lines about CPU: Sluice's share of what nghttpx uses, in the same rounds. Must not know how a round is measured. */
+/**
+ * Lines about CPU: Sluice's share of what another proxy uses, in the same rounds. Must not know how a round is measured, nor which bars are
+ * acceptance and which are targets.
+ */
 import { PEERS } from "../peers/all.js";
-import { runRounds } from "../rounds.js";
+import type { Peer } from "../peers/peer.js";
+import { type Figure, runRounds, type ScenarioResult } from "../rounds.js";
 import { SCENARIOS, type Scenario } from "../scenarios.js";
-import { buildStage, stageKey } from "../stage.js";
+import { buildStage, type Stage, stageKey } from "../stage.js";
 import { digits } from "../table.js";
 import { type AcceptPlan, type ClaimGroup, failedVerdict, type Verdict } from "./claim.js";
 
-const BARS: Readonly<Record<string, number>> = {
-  "unary-10x100": 0.4,
-  "unary-50x10": 0.6,
-  "unary-100x1": 0.9,
-  "deadline-10x100": 0.8,
-  "reply-1mb": 1.3,
-};
 const ROUND_SECONDS = 2;
 
-const judge = async (group: readonly Scenario[], plan: AcceptPlan): Promise<Verdict[]> => {
-  const nghttpx = PEERS.filter((peer) => peer.name === "nghttpx");
-  const stage = await buildStage(group, [plan.subject, ...nghttpx]);
-  const verdicts: Verdict[] = [];
-  for (const scenario of group) {
-    const bar = BARS[scenario.name]!;
-    const claim = `CPU per ${scenario.unit} at most ${bar.toFixed(2)} × nghttpx`;
-    const result = await runRounds(stage, scenario, 0, {
-      rounds: plan.rounds,
-      seconds: ROUND_SECONDS,
-      client: null,
-      progress: plan.progress,
-    });
-    const [ours, theirs] = [plan.subject.name, "nghttpx"].map((name) =>
-      result.figures.find((figure) => figure.peer === name),
-    );
-    const reason = ours?.failed ?? theirs?.failed ?? (theirs?.ratio == null ? "nghttpx is not installed" : null);
-    if (reason !== null || ours === undefined || theirs === undefined) {
-      verdicts.push(failedVerdict(scenario.name, claim, reason ?? "not measured"));
-      continue;
-    }
-    const measured = `${theirs.ratio!.toFixed(2)} (${digits(ours.cpuPerUnit)} µs ± ${(ours.spread * 100).toFixed(0)} % against ${digits(theirs.cpuPerUnit)} µs ± ${(theirs.spread * 100).toFixed(0)} %)`;
-    verdicts.push({ name: scenario.name, claim, measured, holds: theirs.ratio! <= bar });
-  }
-  await stage.stop();
-  return verdicts;
+/** At most `bar` of what `peer` uses in the scenario. */
+export interface Bar {
+  readonly scenario: string;
+  readonly peer: string;
+  readonly bar: number;
+}
+
+export const scenarioNamed = (name: string): Scenario => SCENARIOS.find((one) => one.name === name)!;
+export const peerNamed = (name: string): Peer => PEERS.find((one) => one.name === name)!;
+
+export const acceptRounds = (
+  stage: Stage,
+  scenario: Scenario,
+  rate: number,
+  plan: AcceptPlan,
+): Promise<ScenarioResult> =>
+  runRounds(stage, scenario, rate, {
+    rounds: plan.rounds,
+    seconds: ROUND_SECONDS,
+    client: null,
+    progress: plan.progress,
+  });
+
+const about = (figure: Figure): string => `${digits(figure.cpuPerUnit)} µs ± ${(figure.spread * 100).toFixed(0)} %`;
+
+/** Both figures of the pair, or why there are none. */
+export const pairOf = (result: ScenarioResult, subject: string, peer: string): [Figure, Figure] | string => {
+  const [ours, theirs] = [subject, peer].map((name) => result.figures.find((figure) => figure.peer === name));
+  const reason = ours?.failed ?? theirs?.failed ?? null;
+  if (reason !== null) return reason;
+  if (ours === undefined) return "not measured";
+  return theirs?.ratio == null ? `${peer} is not installed` : [ours, theirs];
 };
 
-export const ratioClaims: ClaimGroup = {
-  names: Object.keys(BARS),
+export const shareText = ([ours, theirs]: readonly [Figure, Figure]): string =>
+  `${theirs.ratio!.toFixed(2)} (${about(ours)} against ${about(theirs)})`;
+
+const judge = (name: string, { scenario, peer, bar }: Bar, result: ScenarioResult, plan: AcceptPlan): Verdict => {
+  const claim = `CPU per ${scenarioNamed(scenario).unit} at most ${bar.toFixed(2)} × ${peerNamed(peer).title}`;
+  const pair = pairOf(result, plan.subject.name, peer);
+  if (typeof pair === "string") return failedVerdict(name, claim, pair);
+  return { name, claim, measured: shareText(pair), holds: pair[1].ratio! <= bar };
+};
+
+/** Scenarios with the same stage share it; bars of one scenario share its rounds. */
+export const ratioGroup = (bars: ReadonlyMap<string, Bar>): ClaimGroup => ({
+  names: [...bars.keys()],
   run: async (wanted, plan) => {
-    const groups = new Map<string, Scenario[]>();
-    for (const scenario of SCENARIOS.filter((one) => wanted.includes(one.name))) {
-      groups.set(stageKey(scenario), [...(groups.get(stageKey(scenario)) ?? []), scenario]);
-    }
+    const asked = [...bars].filter(([name]) => wanted.includes(name));
+    const scenarios = [...new Set(asked.map(([, bar]) => bar.scenario))].map(scenarioNamed);
     const verdicts: Verdict[] = [];
-    for (const group of groups.values()) verdicts.push(...(await judge(group, plan)));
+    for (const key of new Set(scenarios.map(stageKey))) {
+      const group = scenarios.filter((scenario) => stageKey(scenario) === key);
+      const here = asked.filter(([, bar]) => group.some((scenario) => scenario.name === bar.scenario));
+      const peers = [...new Set(here.map(([, bar]) => bar.peer))].map(peerNamed);
+      const stage = await buildStage(group, [plan.subject, ...peers]);
+      for (const scenario of group) {
+        const result = await acceptRounds(stage, scenario, 0, plan);
+        for (const [name, bar] of here)
+          if (bar.scenario === scenario.name) verdicts.push(judge(name, bar, result, plan));
+      }
+      await stage.stop();
+    }
     return verdicts;
   },
-};
+});
+
+const ofNghttpx = (scenario: string, bar: number): [string, Bar] => [scenario, { scenario, peer: "nghttpx", bar }];
+
+export const ratioClaims = ratioGroup(
+  new Map([
+    ofNghttpx("unary-10x100", 0.4),
+    ofNghttpx("unary-50x10", 0.6),
+    ofNghttpx("unary-100x1", 0.9),
+    ofNghttpx("deadline-10x100", 0.8),
+    ofNghttpx("reply-1mb", 1.3),
+  ]),
+);

@@ -12,11 +12,13 @@ import { readDuration, readSummary } from "../../bench/h2load.js";
 import { readOptions, UsageError } from "../../bench/options.js";
 import { PEERS } from "../../bench/peers/all.js";
 import { topFunctions } from "../../bench/profile.js";
+import { readmeText, withTable } from "../../bench/readme.js";
 import { DATA_MARK, reportData, reportPage } from "../../bench/report.js";
 import { resultLines } from "../../bench/results.js";
 import { makeFigure, type Sample, type ScenarioResult } from "../../bench/rounds.js";
 import { SCENARIOS } from "../../bench/scenarios.js";
 import { failureLines, latencyTable, markdownTable } from "../../bench/table.js";
+import { judgeWaiting } from "../../bench/waiting.js";
 
 const [nghttpx] = PEERS;
 const contender = { peer: nghttpx! };
@@ -55,6 +57,39 @@ test("a proxy that failed in its last round has no figure, however fast the othe
   assert.match(markdownTable([result([figure])]), /\| failed \|/);
   assert.deepEqual(failureLines([result([figure])]), ["FAILED unary-10x100 through nghttpx: 1 × short body"]);
   assert.match(reportData(resultLines([result([figure])], true)), /"cpuPerUnit":null/);
+});
+
+test("the README's table stands between its marks, with when and where it was measured", () => {
+  const [line] = resultLines([result([makeFigure(contender, [sample(10), sample(12)], null, [])])], true);
+  const text = readmeText([{ ...line!, run: "2030-01-02T03:04:05Z", machine: "a box", versions: { node: "v99" } }]);
+  assert.match(text, /^\| scenario \| nghttpx \|/);
+  assert.match(text, /median of 2 interleaved rounds[\s\S]*2030-01-02 at [\s\S]* on a box; node v99/);
+  const page = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb";
+  const written = withTable(page, text);
+  assert.equal(written, `a\n<!-- bench:begin -->\n${text}\n<!-- bench:end -->\nb`);
+  assert.equal(withTable(written, text), written);
+  assert.throws(() => withTable("no marks", text), /no place/);
+});
+
+test("p99 is worse only when the ranks say so, and with too few rounds nothing is claimed", () => {
+  const waits = (name: string, role: "sluice" | "proxy" | "floor", ...p99: number[]) =>
+    makeFigure(
+      { peer: { ...nghttpx!, name, title: name, role } },
+      p99.map((one) => ({ ...sample(1), latency: { p50: 1, p99: one, p999: 1, max: 1 } })),
+      null,
+      [],
+    );
+  const judge = (...figures: ScenarioResult["figures"]) => judgeWaiting(result(figures));
+  const slow = waits("slow", "proxy", 90, 91, 92, 93, 94);
+  const best = waits("best", "proxy", 10, 11, 12, 13, 14);
+  const floor = waits("floor", "floor", 1, 1, 1, 1, 1);
+  const worse = judge(waits("sluice", "sluice", 20, 21, 22, 23, 24), slow, best, floor)!;
+  assert.equal(worse.holds, false);
+  assert.match(worse.text, /^WORSE; 22\.0 µs against 12\.0 µs of best, p = 0\.008, 5 rounds/);
+  assert.equal(judge(waits("sluice", "sluice", 9, 15, 11.5, 30, 10.5), best)!.holds, true);
+  assert.deepEqual(judge(waits("sluice", "sluice", 5, 5, 5), best)!.holds, false);
+  assert.match(judge(waits("sluice", "sluice", 5, 5, 5), best)!.text, /too few/);
+  assert.equal(judge(waits("sluice", "sluice", 5, 5, 5), floor), null);
 });
 
 test("the report page holds the results and cannot be closed by them", () => {
