@@ -329,3 +329,10 @@ export const SCENARIOS: readonly Scenario[] = [
     }),
   ),
 ];
+
+/** Of those above: a name that is none of them is a mistake in the bench itself. */
+export const scenarioNamed = (name: string): Scenario => {
+  const found = SCENARIOS.find((scenario) => scenario.name === name);
+  if (found === undefined) throw new Error(`no scenario is called ${name}`);
+  return found;
+};

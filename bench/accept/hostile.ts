@@ -4,7 +4,7 @@ import { pause, startChild } from "../children.js";
 import { echoOrder, type LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
 import { failureText } from "../outcome.js";
-import { SCENARIOS } from "../scenarios.js";
+import { scenarioNamed } from "../scenarios.js";
 import { buildStage, placeOnCores, type Stage } from "../stage.js";
 import { median } from "../statistics.js";
 import type { AttackReport } from "./attack-process.js";
@@ -79,8 +79,7 @@ const judge = async (stage: Stage, name: string, plan: AcceptPlan): Promise<Verd
 export const hostileClaims: ClaimGroup = {
   names: ATTACKS.map((attack) => attack.name),
   run: async (wanted, plan) => {
-    const scenario = SCENARIOS.find((one) => one.name === "deadline-10x100")!;
-    const stage = await buildStage([scenario], [plan.subject]);
+    const stage = await buildStage([scenarioNamed("deadline-10x100")], [plan.subject]);
     const broken = [...stage.broken.values()][0];
     const verdicts: Verdict[] = [];
     for (const name of wanted)

@@ -2,10 +2,9 @@
  * Lines about CPU: Sluice's share of what another proxy uses, in the same rounds. Must not know how a round is measured, nor which bars are
  * acceptance and which are targets.
  */
-import { PEERS } from "../peers/all.js";
-import type { Peer } from "../peers/peer.js";
+import { peerNamed } from "../peers/all.js";
 import { type Figure, runRounds, type ScenarioResult } from "../rounds.js";
-import { SCENARIOS, type Scenario } from "../scenarios.js";
+import { type Scenario, scenarioNamed } from "../scenarios.js";
 import { buildStage, type Stage, stageKey } from "../stage.js";
 import { digits } from "../table.js";
 import { type AcceptPlan, type ClaimGroup, failedVerdict, type Verdict } from "./claim.js";
@@ -18,9 +17,6 @@ export interface Bar {
   readonly peer: string;
   readonly bar: number;
 }
-
-export const scenarioNamed = (name: string): Scenario => SCENARIOS.find((one) => one.name === name)!;
-export const peerNamed = (name: string): Peer => PEERS.find((one) => one.name === name)!;
 
 export const acceptRounds = (
   stage: Stage,

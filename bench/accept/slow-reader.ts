@@ -4,10 +4,10 @@ import { type Call, type CallEnds, ClientLink } from "../load/client.js";
 import { givePath } from "../load/message.js";
 import { echoOrder, type LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
-import { SCENARIOS } from "../scenarios.js";
-import { buildStage, type Contender, placeOnCores } from "../stage.js";
+import { type Contender, placeOnCores } from "../stage.js";
 import { median } from "../statistics.js";
-import { type AcceptPlan, type ClaimGroup, failedVerdict, type Verdict } from "./claim.js";
+import type { ClaimGroup } from "./claim.js";
+import { freshRounds } from "./fresh.js";
 
 const MESSAGES = 16_384;
 const MESSAGE_BYTES = 65_536;
@@ -76,25 +76,20 @@ const growth = async (gateway: Contender): Promise<number | string> => {
   return reason ?? (most - before) / MIB;
 };
 
-const run = async (_wanted: readonly string[], plan: AcceptPlan): Promise<Verdict[]> => {
-  const grown: number[] = [];
-  for (let round = 0; round < plan.rounds; round++) {
-    plan.progress(`${NAME}: round ${round + 1}/${plan.rounds}`);
-    const stage = await buildStage([SCENARIOS.find((one) => one.name === "bulk-stream")!], [plan.subject]);
-    const gateway = stage.contenders[0];
-    const one = gateway === undefined ? ([...stage.broken.values()][0] ?? "not started") : await growth(gateway);
-    await stage.stop();
-    if (typeof one === "string") return [failedVerdict(NAME, CLAIM, one)];
-    grown.push(one);
-  }
-  return [
-    {
-      name: NAME,
-      claim: CLAIM,
-      measured: `${median(grown).toFixed(1)} MiB, at most ${Math.max(...grown).toFixed(1)}`,
-      holds: median(grown) < BAR_MIB,
-    },
-  ];
+export const slowReaderClaims: ClaimGroup = {
+  names: [NAME],
+  run: (_wanted, plan) =>
+    freshRounds<number>(
+      {
+        name: NAME,
+        claim: CLAIM,
+        scenario: "bulk-stream",
+        measure: growth,
+        judge: (grown) => ({
+          measured: `${median(grown).toFixed(1)} MiB, at most ${Math.max(...grown).toFixed(1)}`,
+          holds: median(grown) < BAR_MIB,
+        }),
+      },
+      plan,
+    ),
 };
-
-export const slowReaderClaims: ClaimGroup = { names: [NAME], run };

@@ -3,18 +3,18 @@
  * name). Must not know how anything is measured.
  */
 import { usableCores } from "../children.js";
-import { isInstalled, PEERS } from "../peers/all.js";
+import { isInstalled, PEERS, peerNamed } from "../peers/all.js";
 import type { Peer } from "../peers/peer.js";
 import { plainSluice } from "../peers/sluice.js";
 import { openLoopRate } from "../rates.js";
 import { projectRoot } from "../results.js";
 import type { RoundsPlan } from "../rounds.js";
-import { SCENARIOS } from "../scenarios.js";
+import { SCENARIOS, scenarioNamed } from "../scenarios.js";
 import { runSpecial } from "../special.js";
 import { buildStage, type Stage } from "../stage.js";
 import { judgeWaiting } from "../waiting.js";
 import { type AcceptPlan, type ClaimGroup, failedVerdict, type Verdict } from "./claim.js";
-import { acceptRounds, type Bar, pairOf, peerNamed, ratioGroup, scenarioNamed, shareText } from "./ratios.js";
+import { acceptRounds, type Bar, pairOf, ratioGroup, shareText } from "./ratios.js";
 
 const PREFIX = "target-";
 const target = (scenario: string, bar: number, peer = "nghttpx", name = scenario): [string, Bar] => [

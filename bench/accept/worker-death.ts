@@ -4,10 +4,10 @@ import { processTree } from "../cpu.js";
 import { echoOrder, type LoadOrder } from "../load/order.js";
 import { LoadSession } from "../load/session.js";
 import { failureText } from "../outcome.js";
-import { SCENARIOS } from "../scenarios.js";
-import { buildStage, type Contender } from "../stage.js";
+import type { Contender } from "../stage.js";
 import { median } from "../statistics.js";
-import { type AcceptPlan, type ClaimGroup, failedVerdict, type Verdict } from "./claim.js";
+import type { ClaimGroup, Verdict } from "./claim.js";
+import { freshRounds } from "./fresh.js";
 
 const NAME = "worker-death";
 const CLAIM = "after kill -9 of the only worker a call succeeds within 1,000 ms and no connection is refused";
@@ -40,22 +40,18 @@ const recover = async (gateway: Contender): Promise<Recovery | string> => {
   return "no call succeeded for ten seconds";
 };
 
-const run = async (_wanted: readonly string[], plan: AcceptPlan): Promise<Verdict[]> => {
-  const found: Recovery[] = [];
-  for (let round = 0; round < plan.rounds; round++) {
-    plan.progress(`${NAME}: round ${round + 1}/${plan.rounds}`);
-    // A fresh gateway every time: one whose worker keeps dying backs off, as it should.
-    const stage = await buildStage([SCENARIOS.find((one) => one.name === "deadline-10x100")!], [plan.subject]);
-    const gateway = stage.contenders[0];
-    const one = gateway === undefined ? ([...stage.broken.values()][0] ?? "not started") : await recover(gateway);
-    await stage.stop();
-    if (typeof one === "string") return [failedVerdict(NAME, CLAIM, one)];
-    found.push(one);
-  }
+const judge = (found: readonly Recovery[]): Pick<Verdict, "measured" | "holds"> => {
   const times = found.map((one) => one.ms);
   const refused = found.reduce((sum, one) => sum + one.refused, 0);
-  const measured = `${median(times).toFixed(0)} ms, at most ${Math.max(...times).toFixed(0)} ms; ${refused} refused`;
-  return [{ name: NAME, claim: CLAIM, measured, holds: median(times) < BAR_MS && refused === 0 }];
+  return {
+    measured: `${median(times).toFixed(0)} ms, at most ${Math.max(...times).toFixed(0)} ms; ${refused} refused`,
+    holds: median(times) < BAR_MS && refused === 0,
+  };
 };
 
-export const workerDeathClaims: ClaimGroup = { names: [NAME], run };
+export const workerDeathClaims: ClaimGroup = {
+  names: [NAME],
+  // One whose worker keeps dying backs off, as it should.
+  run: (_wanted, plan) =>
+    freshRounds<Recovery>({ name: NAME, claim: CLAIM, scenario: "deadline-10x100", measure: recover, judge }, plan),
+};

@@ -11,6 +11,12 @@ import type { Peer } from "./peer.js";
 
 export const PEERS: readonly Peer[] = [nghttpx, haproxy, haproxyTcp, nginx, caddy, envoy, nodeHttp2];
 
+export const peerNamed = (name: string): Peer => {
+  const found = PEERS.find((peer) => peer.name === name);
+  if (found === undefined) throw new Error(`no proxy is called ${name}`);
+  return found;
+};
+
 export const isInstalled = (peer: Peer): boolean => peer.program === null || onPath(peer.program) !== null;
 
 /** The first thing that looks like a version in what the program says about itself. */
