@@ -34,6 +34,10 @@ const removeWorktree = (): void => {
   spawnSync("git", ["worktree", "prune"], { cwd: projectRoot });
 };
 
+/** What the rounds can measure by themselves, at a rate of its own. */
+const isCalls = (scenario: Scenario): boolean =>
+  scenario.rateShare === 0 && scenario.idle === 0 && scenario.control === null;
+
 const WORDS = { lower: "cheaper", higher: "DEARER", "no difference": "no difference" } as const;
 
 export const compareFigures = (
@@ -60,9 +64,7 @@ export const compareWithBase = async (
   const peers = [sluice(checkOut(revision), "base", `Sluice at ${revision}`), sluice(projectRoot)];
   let failed = false;
   for (const key of new Set(scenarios.map(stageKey))) {
-    const group = scenarios.filter(
-      (scenario) => stageKey(scenario) === key && scenario.rateShare === 0 && scenario.idle === 0,
-    );
+    const group = scenarios.filter((scenario) => stageKey(scenario) === key && isCalls(scenario));
     if (group.length === 0) continue;
     const stage = await buildStage(group, peers);
     for (const scenario of group) {

@@ -34,16 +34,21 @@ export const benchSession = (): Session => ({
   },
 });
 
-export const writeKeys = async (storage: StorageSettings, count: number): Promise<void> => {
+/** Stores the session under each token, as the control port would. */
+export const storeKeys = async (
+  storage: StorageSettings,
+  tokens: readonly string[],
+  session: Session,
+): Promise<void> => {
   const store = makeStore(storage);
   await store.open();
   try {
     const { ok, output } = store.health();
     if (!ok) throw new Error(`the store for the keys cannot be opened: ${output ?? "no reason given"}`);
     const rules = keyRules({});
-    const value = encodeSession(benchSession(), "msgpack");
-    for (let from = 0; from < count; from += BATCH) {
-      const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => keyToken(from + i));
+    const value = encodeSession(session, "msgpack");
+    for (let at = 0; at < tokens.length; at += BATCH) {
+      const batch = tokens.slice(at, at + BATCH);
       await Promise.all(batch.map((token) => store.put(`apikey-${hashKey(token, rules)}`, value)));
     }
   } finally {
@@ -51,16 +56,19 @@ export const writeKeys = async (storage: StorageSettings, count: number): Promis
   }
 };
 
-export interface RedisHome {
-  readonly storage: StorageSettings;
-  readonly child: Child;
-}
+/** The keys that the load client calls with when an order says so many. */
+export const writeKeys = (storage: StorageSettings, count: number): Promise<void> =>
+  storeKeys(
+    storage,
+    Array.from({ length: count }, (_, index) => keyToken(index)),
+    benchSession(),
+  );
 
 /** In memory only, on the load's cores: what Redis costs itself is not the gateway's. */
-export const startRedis = async (cores: string): Promise<RedisHome> => {
+export const startRedisServer = async (cores: string): Promise<{ readonly child: Child; readonly port: number }> => {
   const port = await freePort();
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   const child = startChild("redis-server", { file: "redis-server", args }, cores);
   await untilListening(child, port);
-  return { storage: { type: "redis", host: "127.0.0.1", port }, child };
+  return { child, port };
 };

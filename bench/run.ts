@@ -99,7 +99,7 @@ const runStages = async (
       results.push(special ?? (await runRounds(stage, scenario, await openLoopRate(stage, scenario, plan), plan)));
       if (!options.quick && CALIBRATED.has(scenario.name))
         for (const text of await calibrate(stage, scenario, plan)) say(`\r${text}`);
-      if (options.profile) await profileScenario(scenario, say);
+      if (options.profile && special === null) await profileScenario(scenario, say);
     }
     await stage.stop();
   }

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Child, freePort, onPath, startChild, untilListening, usableCores } from "./children.js";
 import { type CpuMeter, cpuMeter } from "./cpu.js";
-import { startRedis, writeKeys } from "./keys.js";
+import { startRedisServer, writeKeys } from "./keys.js";
 import { givePath, message } from "./load/message.js";
 import type { Certificate, Peer, Place } from "./peers/peer.js";
 import type { Scenario } from "./scenarios.js";
@@ -163,7 +163,7 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
   const backTls = first.tls === "both" ? makeCertificate() : null;
   const service = startChild(serviceName, serviceCommand(serviceName, servicePort, folder, backTls), cores.load);
   await untilListening(service, servicePort);
-  const home = first.store === "redis" ? await startRedis(cores.load) : null;
+  const redis = first.store === "redis" && first.keys > 0 ? await startRedisServer(cores.load) : null;
   const contenders: Contender[] = [];
   const absent = new Map<string, string>();
   const broken = new Map<Peer, string>();
@@ -171,7 +171,10 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
     const own = join(folder, peer.name);
     mkdirSync(own);
     const { workers, definitions, keys } = { ...first, ...peer.plain };
-    const embedded = { type: "embedded", path: join(own, "store") };
+    const home =
+      redis === null
+        ? { type: "embedded", path: join(own, "store") }
+        : { type: "redis", host: "127.0.0.1", port: redis.port };
     const place: Place = {
       port: await freePort(),
       controlPort: await freePort(),
@@ -182,7 +185,7 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
       frontTls: first.tls === "none" ? null : makeCertificate(),
       backTls: backTls !== null,
       keys,
-      storage: keys === 0 ? null : (home?.storage ?? embedded),
+      storage: keys === 0 ? null : home,
     };
     const reason = peer.cannot(place);
     if (reason !== null) {
@@ -212,7 +215,7 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
     folder,
     stop: async () => {
       await Promise.all([...contenders.map((one) => one.child), service].map((child) => child.stop()));
-      await home?.child.stop();
+      await redis?.child.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };

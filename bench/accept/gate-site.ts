@@ -6,13 +6,10 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeSession } from "../../src/shared/keys/codec.js";
-import { generateToken, hashKey, keyRules } from "../../src/shared/keys/token.js";
-import { EmbeddedStore } from "../../src/shared/store/embedded.js";
-import { RedisStore } from "../../src/shared/store/redis.js";
-import type { Store } from "../../src/shared/store/store.js";
+import { generateToken } from "../../src/shared/keys/token.js";
 import { type Child, freePort, onPath, startChild, untilListening } from "../children.js";
 import { type CpuMeter, cpuMeter } from "../cpu.js";
+import { startRedisServer, storeKeys } from "../keys.js";
 import { ECHO_PATH } from "../load/message.js";
 import { echoOrder, type LoadOrder } from "../load/order.js";
 import { runOwnClient } from "../load/run-client.js";
@@ -24,7 +21,6 @@ import { placeOnCores, scratchFolder } from "../stage.js";
 export const SECRET = "a secret of the bench";
 const ORG = "bench";
 const API = "bench";
-const BATCH = 2_000;
 const READY_MS = 60_000;
 
 export type Home =
@@ -60,23 +56,8 @@ const session = {
 export const newTokens = (count: number): string[] =>
   Array.from({ length: count }, () => generateToken(ORG, randomBytes(16).toString("hex"), "sha256"));
 
-const openStore = (home: Home): Store =>
-  home.type === "embedded"
-    ? new EmbeddedStore({ path: home.path })
-    : new RedisStore({ host: home.host, port: home.port, nodeSecret: "", allowUnsigned: false });
-
 /** Stores a session under each token, as the control API would. */
-export const fill = async (home: Home, tokens: readonly string[]): Promise<void> => {
-  const store = openStore(home);
-  await store.open();
-  const rules = keyRules({});
-  const value = encodeSession(session, "msgpack");
-  for (let at = 0; at < tokens.length; at += BATCH) {
-    const part = tokens.slice(at, at + BATCH);
-    await Promise.all(part.map((token) => store.put(`apikey-${hashKey(token, rules)}`, value)));
-  }
-  await store.close();
-};
+export const fill = (home: Home, tokens: readonly string[]): Promise<void> => storeKeys(home, tokens, session);
 
 export const startService = async (): Promise<{ child: Child; port: number }> => {
   const port = await freePort();
@@ -87,13 +68,8 @@ export const startService = async (): Promise<{ child: Child; port: number }> =>
 };
 
 export const startRedis = async (): Promise<{ child: Child; home: Home } | null> => {
-  const file = onPath("redis-server");
-  if (file === null) return null;
-  const port = await freePort();
-  const folder = mkdtempSync(join(scratchFolder(), "redis-"));
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--loglevel", "warning"];
-  const child = startChild("redis", { file, args }, placeOnCores().load);
-  await untilListening(child, port);
+  if (onPath("redis-server") === null) return null;
+  const { child, port } = await startRedisServer(placeOnCores().load);
   return { child, home: { type: "redis", host: "127.0.0.1", port } };
 };
 

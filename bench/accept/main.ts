@@ -11,17 +11,23 @@ import { sluice } from "../peers/sluice.js";
 import { commitOf, machineText, projectRoot } from "../results.js";
 import { removeScratch } from "../stage.js";
 import type { ClaimGroup, Verdict } from "./claim.js";
+import { gateClaims } from "./gate.js";
 import { hostileClaims } from "./hostile.js";
 import { ratioClaims } from "./ratios.js";
 import { slowReaderClaims } from "./slow-reader.js";
+import { TARGET_GROUPS } from "./targets.js";
 import { workerDeathClaims } from "./worker-death.js";
 
-const GROUPS: readonly ClaimGroup[] = [ratioClaims, hostileClaims, slowReaderClaims, workerDeathClaims];
-const NAMES = GROUPS.flatMap((group) => group.names);
+const ACCEPTANCE: readonly ClaimGroup[] = [ratioClaims, hostileClaims, slowReaderClaims, workerDeathClaims, gateClaims];
+const GROUPS = [...ACCEPTANCE, ...TARGET_GROUPS];
+const namesOf = (groups: readonly ClaimGroup[]): string[] => groups.flatMap((group) => group.names);
+const [ACCEPTANCE_NAMES, TARGET_NAMES] = [namesOf(ACCEPTANCE), namesOf(TARGET_GROUPS)];
 const USAGE = `usage: npm run accept -- [NAME …] [--rounds N] [--log]
+  targets          every target: stricter, and not part of acceptance
   --through NAME   judge another proxy instead of Sluice, for comparison
   --log            append the outcome to bench/LOG.md
-names: ${NAMES.join(", ")}`;
+names:   ${ACCEPTANCE_NAMES.join(", ")}
+targets: ${TARGET_NAMES.join(", ")}`;
 
 interface Wish {
   readonly names: readonly string[];
@@ -41,10 +47,11 @@ const readWish = (args: readonly string[]): Wish | null => {
     else if (word === "--rounds" && Number.isInteger(Number(args[i + 1])) && Number(args[i + 1]) > 0)
       rounds = Number(args[++i]);
     else if (word === "--through") subject = PEERS.find((peer) => peer.name === args[i + 1] && i++ >= 0);
-    else if (NAMES.includes(word)) names.push(word);
+    else if (word === "targets") names.push(...TARGET_NAMES);
+    else if (ACCEPTANCE_NAMES.includes(word) || TARGET_NAMES.includes(word)) names.push(word);
     else return null;
   }
-  return subject === undefined ? null : { names: names.length === 0 ? NAMES : names, rounds, log, subject };
+  return subject === undefined ? null : { names: names.length === 0 ? ACCEPTANCE_NAMES : names, rounds, log, subject };
 };
 
 const line = (verdict: Verdict): string =>

@@ -22,8 +22,6 @@ export interface LoadOrder {
   readonly tolerant: boolean;
   /** Bulk streams on connections of their own, unmeasured, beside the measured calls. */
   readonly beside: number;
-  /** Connections that only stay open. */
-  readonly idle?: number;
   /** Connections that each carry one call and come again, unmeasured, beside the measured calls. */
   readonly storm: number;
   /** Later TLS connections resume the session of earlier ones; one that does not is a failure. */
