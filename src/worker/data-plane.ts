@@ -77,6 +77,7 @@ class Plane implements DataPlane {
     this.clock.now = Math.trunc(performance.now());
     this.relay = new Relay(hooks.log, this.turn);
     this.turn.endOfReads = () => this.relay.endOfReads();
+    this.turn.onDefect = (error) => hooks.log.error({ err: error }, "a defect of the gateway ended a connection");
     this.tls = new TlsFront({
       clock: this.clock,
       log: hooks.log,
@@ -298,14 +299,18 @@ class Plane implements DataPlane {
   /** Over the budget for slow receivers: the streams that hold most end until it is kept. */
   private shed(): void {
     const { budget } = this.callerContext.engine;
-    const holders: Stream[] = [];
+    const holders: { stream: Stream; held: number }[] = [];
     for (const caller of this.callers) {
-      for (const stream of caller.connection.streams.all()) if (stream.queue !== null) holders.push(stream);
+      for (const stream of caller.connection.streams.all()) {
+        const up = (stream.owner as Call | null)?.up ?? null;
+        const held = (stream.queue?.pinned ?? 0) + (up?.queue?.pinned ?? 0);
+        if (held > 0) holders.push({ stream, held });
+      }
     }
-    holders.sort((a, b) => b.queue!.pinned - a.queue!.pinned);
-    for (const stream of holders) {
+    holders.sort((a, b) => b.held - a.held);
+    for (const { stream, held } of holders) {
       if (budget.held <= budget.limit * 0.9) return;
-      this.hooks.log.warn({ held: stream.queue!.pinned }, "call ended: the worker holds too much for slow receivers");
+      this.hooks.log.warn({ held }, "call ended: the worker holds too much for slow receivers");
       resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
     }
   }

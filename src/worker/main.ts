@@ -9,8 +9,9 @@ const output = pino.destination({ fd: 1, sync: false });
 const log = pino({ name: "worker" }, output);
 
 function exit(code: number): void {
+  // Without a primary nobody may read what is written here, and flushing would wait for somebody for ever.
   try {
-    output.flushSync();
+    if (process.connected) output.flushSync();
   } catch {
     // The stream had not opened yet or its reader is gone: there is nobody to tell.
   }

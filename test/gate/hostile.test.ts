@@ -160,7 +160,7 @@ onBothHomes("what is wrong", (home) => {
       tokens,
       parts,
     );
-    const samples = fc.sample(value, { seed: SEED, numRuns: 400 });
+    const samples = fc.sample(value, { seed: SEED, numRuns: 200 });
     const client = await WireClient.ready(world.gateway().port);
     client.habits.credits = true;
     let refused = 0;
@@ -184,13 +184,13 @@ onBothHomes("what is wrong", (home) => {
     } finally {
       client.socket.destroy();
     }
-    assert.ok(refused > 400, `${refused} were judged`);
+    assert.ok(refused > 200, `${refused} were judged`);
     await isWell();
   });
 
   it("the same credentials over HTTP are never answered with 5xx", async () => {
     const text = fc.string({ unit: "grapheme-ascii", maxLength: 200 }).map((one) => one.trim() || "x");
-    for (const [n, one] of fc.sample(text, { seed: SEED, numRuns: 150 }).entries()) {
+    for (const [n, one] of fc.sample(text, { seed: SEED, numRuns: 60 }).entries()) {
       const fields = n % 2 === 0 ? token(one) : basic(one);
       for (const api of ["token", "basic", "jwt"]) {
         const seen = await caller.http(`/${api}.Api/M?t=${encodeURIComponent(one)}`, fields);
@@ -241,7 +241,7 @@ onBothHomes("what is wrong", (home) => {
 
   it("a flood of unknown keys is refused and the known ones go on", async () => {
     const codes = new Set<number>();
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 5; round++) {
       const batch = Array.from({ length: 100 }, (_, n) => caller.code("/token.Api/M", token(`flood-${round}-${n}`)));
       for (const code of await Promise.all(batch)) codes.add(code);
     }

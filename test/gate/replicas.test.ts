@@ -110,7 +110,7 @@ for (const place of PLACES) {
     });
 
     it("a worker that is killed takes at most its lease along, and nothing is admitted twice", async () => {
-      const quota = 4_000;
+      const quota = 2_000;
       const it = await order(world, callers, { quota_max: quota, quota_renewal_rate: DAY });
       const before = world.service.calls;
       let killed = false;

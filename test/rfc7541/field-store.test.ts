@@ -136,10 +136,10 @@ test("legal and illegal names and values are told apart", () => {
   for (const name of ["", ":", "X", "a b", "a:b", "a\u007f", "a\u00e9", "a\n"]) {
     assert.equal(store.name(name).valid, false, JSON.stringify(name));
   }
-  for (const value of ["", "a", "a b", "a\tb", "\u00e9\u00ff", "\u0001"]) {
+  for (const value of ["", "a", "a b", "a\tb", "\u00e9\u00ff"]) {
     assert.equal(store.field("x", value).valid, true, JSON.stringify(value));
   }
-  for (const value of [" ", " a", "a ", "\ta", "a\t", "a\u0000b", "a\rb", "a\nb", "\u0100"]) {
+  for (const value of [" ", " a", "a ", "\ta", "a\t", "a\u0000b", "a\rb", "a\nb", "\u0001", "a\u007f", "\u0100"]) {
     assert.equal(store.field("x", value).valid, false, JSON.stringify(value));
   }
 });

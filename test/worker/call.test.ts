@@ -97,11 +97,34 @@ describe("held requests", () => {
     assert.equal(held.hold(call, block, 0, 1), false, "and it stays lost");
   });
 
-  test("past the bound of the worker no further call is held, and others stay as they are", () => {
-    const held = new HeldRequests(1_000, 8_000);
+  test("what is held is let go again", () => {
+    const held = new HeldRequests(1_000, 16_000);
     const calls = Array.from({ length: 3 }, () => callOf());
     const blocks = calls.map(() => new ReadBlock(Buffer.alloc(4_096), null));
-    const outcomes = calls.map((call, at) => held.hold(call, blocks[at]!, 0, 10));
+    // More than a quarter of a block: less would be copied out of it when memory grows short.
+    const outcomes = calls.map((call, at) => held.hold(call, blocks[at]!, 0, 1_000));
+    assert.deepEqual(outcomes, [true, true, true]);
+    for (const call of calls) held.release(call);
+    assert.equal(held.pinned, 0);
+  });
+
+  test("a little of a large block is copied out of it when memory grows short", () => {
+    const held = new HeldRequests(1_000, 4_000);
+    const [first, second, third] = [callOf(), callOf(), callOf()];
+    assert.ok(held.hold(first, new ReadBlock(Buffer.alloc(4_096), null), 0, 10));
+    assert.ok(!held.hold(second, new ReadBlock(Buffer.alloc(4_096), null), 0, 10), "the bound is passed");
+    held.release(first);
+    assert.ok(held.hold(third, new ReadBlock(Buffer.alloc(2_400), null), 0, 10));
+    const fourth = callOf();
+    assert.ok(held.hold(fourth, new ReadBlock(Buffer.alloc(4_096), null), 0, 10));
+    assert.equal(held.pinned, 2_400 + 10);
+  });
+
+  test("past the bound of the worker no further call is held, and others stay as they are, block by block", () => {
+    const held = new HeldRequests(4_000, 8_000);
+    const calls = Array.from({ length: 3 }, () => callOf());
+    const blocks = calls.map(() => new ReadBlock(Buffer.alloc(4_096), null));
+    const outcomes = calls.map((call, at) => held.hold(call, blocks[at]!, 0, 2_000));
     assert.deepEqual(outcomes, [true, true, false]);
     assert.deepEqual([calls[0]?.heldLost, calls[2]?.heldLost], [false, true]);
   });

@@ -88,8 +88,9 @@ describe("a turn", () => {
   test("flushes everything that got output once, at its end, and what became dirty meanwhile", async () => {
     const turn = new Turn(new Clock());
     const order: string[] = [];
-    const late: Flushable = { flush: () => order.push("late") };
+    const late: Flushable = { flush: () => order.push("late"), destroy() {} };
     const early: Flushable = {
+      destroy() {},
       flush: () => {
         order.push("early");
         turn.add(late);

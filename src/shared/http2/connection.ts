@@ -173,7 +173,7 @@ export class Connection {
     const queue = stream.queue;
     if (queue !== null) {
       this.shared.budget.held -= queue.pinned;
-      queue.clear();
+      stream.dropped = queue.clear();
       stream.queue = null;
     }
     if (this.cutStream === stream) this.cutStream = null;

@@ -35,6 +35,12 @@ export class FloodGuard {
     return ++this.control > this.limits.controlBudget && this.stillOver(now);
   }
 
+  /** A control frame that made more work than others. @returns as controlFrame */
+  controlWork(points: number, now: number): boolean {
+    this.control += points;
+    return this.control > this.limits.controlBudget && this.stillOver(now);
+  }
+
   /** A stream was reset by the peer, or by us because of the peer, `age` ms after it was opened. */
   reset(age: number, now: number): boolean {
     this.resets += age <= AT_ONCE ? AT_ONCE_COST : age <= EARLY ? EARLY_COST : LATE_COST;

@@ -41,7 +41,8 @@ export function receiveControl(
 }
 
 function charge(c: Connection): number {
-  return c.guard.controlFrame(c.shared.clock.now) ? Fault.FLOOD_CONTROL : Fault.NONE;
+  // Callers' calls make a service send such frames: held against it, they would close what all callers share.
+  return c.server && c.guard.controlFrame(c.shared.clock.now) ? Fault.FLOOD_CONTROL : Fault.NONE;
 }
 
 function windowUpdate(c: Connection, buf: Buffer, id: number, start: number, end: number): number {
@@ -93,12 +94,26 @@ function settings(c: Connection, buf: Buffer, flags: number, id: number, start: 
   }
   if ((end - start) % 6 !== 0) return Fault.SETTINGS_SIZE;
   c.settingsSeen = true;
+  // Of several values for the streams' windows only the last one is walked through the streams.
+  let window = -1;
   for (let at = start; at < end; at += 6) {
-    const fault = setting(c, buf.readUInt16BE(at), buf.readUInt32BE(at + 2));
+    const name = buf.readUInt16BE(at);
+    const value = buf.readUInt32BE(at + 2);
+    if (name === Setting.INITIAL_WINDOW_SIZE && value <= MAX_WINDOW) window = value;
+    else {
+      const fault = setting(c, name, value);
+      if (fault !== Fault.NONE) return fault;
+    }
+  }
+  const walks = window >= 0 && window !== c.peerStreamWindow;
+  if (walks) {
+    const fault = initialWindow(c, window);
     if (fault !== Fault.NONE) return fault;
   }
   sendSettingsAck(c);
   c.events.settings(c);
+  const points = (end - start) / 6 + (walks ? c.streams.size / 16 : 0);
+  if (c.server && points > 1 && c.guard.controlWork(points, c.shared.clock.now)) return Fault.FLOOD_CONTROL;
   return charge(c) || (c.output.waiting > c.limits.maxWaitingOutput * 2 ? Fault.FLOOD_OUTPUT : Fault.NONE);
 }
 

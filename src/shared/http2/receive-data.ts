@@ -8,6 +8,7 @@ import { Fault } from "./faults.js";
 import { Flag } from "./protocol.js";
 import { lateFrame, streamFault } from "./receive-fault.js";
 import { sendWindowUpdate } from "./send-control.js";
+import { giveCredit } from "./send-data.js";
 import { Ended, type Stream } from "./stream.js";
 import { Event, nextState, REFUSED, State } from "./stream-state.js";
 
@@ -38,9 +39,9 @@ export function receiveData(
   const broken = chargeStream(stream, length, length - padding, flags);
   if (broken !== Fault.NONE) return streamFault(c, id, stream, broken);
   if (length - padding < TINY && (flags & Flag.END_STREAM) === 0) {
-    if (c.guard.tinyData(c.shared.clock.now)) return Fault.FLOOD_EMPTY_DATA;
+    if (c.server && c.guard.tinyData(c.shared.clock.now)) return Fault.FLOOD_EMPTY_DATA;
     if (length === padding) {
-      stream.credit += length;
+      giveCredit(stream, length, false);
       return Fault.NONE;
     }
   } else c.guard.usefulData();
@@ -143,7 +144,7 @@ export function continueCutData(c: Connection, block: ReadBlock, start: number, 
       c.fail(Fault.PADDING);
       return end;
     }
-    if (c.cutStream !== null) c.cutStream.credit += c.cutPadding + 1;
+    if (c.cutStream !== null) giveCredit(c.cutStream, c.cutPadding + 1, false);
   }
   const stream = c.cutStream;
   if (stream === null) return stop;
@@ -164,5 +165,5 @@ function passPiece(c: Connection, stream: Stream, block: ReadBlock, at: number, 
     return;
   }
   if (dataEnd > at || ends) deliver(c, stream, block, -1, at, dataEnd, ends ? Flag.END_STREAM : 0);
-  if (dataEnd - at < TINY && !ends && c.guard.tinyData(c.shared.clock.now)) c.fail(Fault.FLOOD_EMPTY_DATA);
+  if (dataEnd - at < TINY && !ends && c.server && c.guard.tinyData(c.shared.clock.now)) c.fail(Fault.FLOOD_EMPTY_DATA);
 }

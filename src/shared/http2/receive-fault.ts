@@ -14,7 +14,8 @@ export function streamFault(c: Connection, id: number, stream: Stream | null, fa
   sendReset(c, id, code);
   if (stream === null) c.ended.remember(id, Ended.RESET_SENT);
   else c.close(stream, Ended.RESET_SENT, code);
-  return c.guard.reset(age, now) ? Fault.FLOOD_RESET : Fault.NONE;
+  // What one caller's calls provoke in a service must not close the connection that all callers share.
+  return c.server && c.guard.reset(age, now) ? Fault.FLOOD_RESET : Fault.NONE;
 }
 
 /** The peer has never opened stream `id`, and neither have we. */
@@ -34,6 +35,7 @@ export function lateFrame(c: Connection, id: number): number {
     case Ended.RESET_RECEIVED:
       return streamFault(c, id, null, Fault.STREAM_RESET);
     default:
-      return streamFault(c, id, null, Fault.STREAM_HALF_CLOSED);
+      // A service may be late for a stream that was cancelled long ago and forgotten.
+      return c.server ? streamFault(c, id, null, Fault.STREAM_HALF_CLOSED) : Fault.NONE;
   }
 }

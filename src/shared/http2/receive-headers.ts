@@ -5,7 +5,7 @@
 import type { Connection } from "./connection.js";
 import { Fault } from "./faults.js";
 import { BlockKind, type HeaderMemo, MemoTable } from "./header-memo.js";
-import { checkRequest, checkResponse, checkTrailers } from "./header-rules.js";
+import { checkRequest, checkResponse, checkTrailers, HeaderFault } from "./header-rules.js";
 import type { FieldList } from "./hpack/field-list.js";
 import { Flag } from "./protocol.js";
 import { lateFrame, streamFault } from "./receive-fault.js";
@@ -83,6 +83,11 @@ function gather(c: Connection, buf: Buffer, start: number, end: number): number 
   return Fault.NONE;
 }
 
+function isMissing(flaw: number): boolean {
+  const { METHOD_MISSING, SCHEME_MISSING, PATH_MISSING, STATUS_MISSING } = HeaderFault;
+  return flaw === METHOD_MISSING || flaw === SCHEME_MISSING || flaw === PATH_MISSING || flaw === STATUS_MISSING;
+}
+
 let decodedList: FieldList;
 let decodedMemo: HeaderMemo | null = null;
 let decodedFlaw = 0;
@@ -114,8 +119,8 @@ function decode(c: Connection, buf: Buffer, start: number, end: number, kind: nu
       : kind === BlockKind.RESPONSE
         ? checkResponse(list)
         : checkTrailers(list);
-  // A list over its bound is cut short, so its rules cannot be judged: the layer above answers it by `overflow`.
-  decodedFlaw = list.overflow ? 0 : flaw;
+  // A list over its bound is cut short: what is missing may be in the rest, all else is as certain as in a whole one.
+  decodedFlaw = list.overflow && isMissing(flaw) ? 0 : flaw;
   decodedList = list;
   decodedMemo = null;
   if (decoder.generation === before) {
@@ -162,7 +167,11 @@ function openedByPeer(c: Connection, id: number, ends: boolean, selfDependent: b
     c.ended.remember(id, Ended.RESET_SENT);
     return Fault.NONE;
   }
-  if (c.streams.size >= c.limits.maxConcurrentStreams) return streamFault(c, id, null, Fault.TOO_MANY_STREAMS);
+  // Answers that end their streams at once are bounded by nothing else while the peer does not read them.
+  const { waiting } = c.output;
+  if (waiting > c.limits.maxWaitingOutput * 8) return Fault.FLOOD_OUTPUT;
+  if (c.streams.size >= c.limits.maxConcurrentStreams || waiting > c.limits.maxWaitingOutput * 2)
+    return streamFault(c, id, null, Fault.TOO_MANY_STREAMS);
   const now = c.shared.clock.now;
   const stream = new Stream(id, c, c.peerStreamWindow, c.limits.streamWindow, now);
   const list = decodedList;

@@ -27,10 +27,14 @@ function consume(c: Connection, block: ReadBlock, start: number, end: number): n
       if (buf[at++] !== PREFACE[c.prefaceAt++]) return Fault.BAD_PREFACE;
     }
   }
-  if (c.cutLeft > 0) at = continueCutData(c, block, at, end);
+  if (c.cutLeft > 0) {
+    at = continueCutData(c, block, at, end);
+    if (c.dead) return Fault.NONE;
+  }
   if (c.carried > 0 && at < end) {
     at = fillCarry(c, block, at, end);
     if (at < 0) return -at;
+    if (c.dead) return Fault.NONE;
   }
   while (end - at >= FRAME_HEADER) {
     const length = (buf[at]! << 16) | (buf[at + 1]! << 8) | buf[at + 2]!;

@@ -129,7 +129,10 @@ function wait(
 export function resumeStream(c: Connection, stream: Stream): void {
   const queue = stream.queue;
   if (queue === null) return;
-  if (queue.bytes > 0 && stream.sendWindow <= 0) return;
+  if (queue.bytes > 0 && stream.sendWindow <= 0) {
+    if (stream.readyNext !== null) c.unready(stream);
+    return;
+  }
   c.makeReady(stream);
   pump(c);
 }
@@ -140,6 +143,11 @@ export function pump(c: Connection): void {
     const stream = c.ready;
     const queue = stream.queue!;
     if (queue.bytes > 0) {
+      // A window may have become negative meanwhile (RFC 9113 section 6.9.2).
+      if (stream.sendWindow <= 0) {
+        c.unready(stream);
+        continue;
+      }
       if (c.sendWindow <= 0) return;
       sendQueued(c, stream, queue);
     }

@@ -8,8 +8,11 @@ interface Piece {
   readonly buf: Buffer;
   readonly block: ReadBlock | null;
   start: number;
-  readonly end: number;
+  end: number;
 }
+
+/** Small pieces are gathered in memory that grows with what waits, up to this. */
+const LARGEST_GATHERED = 16_384;
 
 export class SendQueue {
   /** Memory for copies that fill at least half of one of its blocks: it is used again at once, without the collector. */
@@ -47,8 +50,15 @@ export class SendQueue {
       this.pieces.push({ buf: copy.buf, block: copy, start: 0, end: length });
       return;
     }
-    this.pinned += length;
-    const copy = Buffer.allocUnsafeSlow(length);
+    const last = this.pieces[this.pieces.length - 1];
+    if (last !== undefined && last.block === null && last.buf.length - last.end >= length) {
+      block.buf.copy(last.buf, last.end, start, end);
+      last.end += length;
+      return;
+    }
+    // As much as waits already: at most twice that is kept alive, and a thousand small pieces are a handful.
+    const copy = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.bytes, LARGEST_GATHERED)));
+    this.pinned += copy.length;
     block.buf.copy(copy, 0, start, end);
     this.pieces.push({ buf: copy, block: null, start: 0, end: length });
   }

@@ -34,6 +34,8 @@ export class Stream {
   headed = false;
   /** The request was HEAD: content-length of the response announces nothing (RFC 9113 section 8.1.1). */
   bodyless = false;
+  /** DATA octets that waited when the stream was closed, whose sender got no credit for them. */
+  dropped = 0;
   /** Bytes that wait for windows or for the socket. */
   queue: SendQueue | null = null;
   /** Links of the ring of streams that have something to send and a window for it. */

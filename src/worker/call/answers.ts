@@ -25,6 +25,7 @@ export const ANSWERS = {
   noTargetPath: row("rewrite_target", GrpcStatus.UNAVAILABLE, 502, "The rewritten address names no service"),
   storeAway: row("store", GrpcStatus.UNAVAILABLE, 503, "limits cannot be counted at the moment"),
   certificate: row("certificate", GrpcStatus.PERMISSION_DENIED, 403, "Client TLS certificate is required"),
+  badRequest: row("bad_request", GrpcStatus.INVALID_ARGUMENT, 400, "Request malformed"),
   headersTooLarge: row("headers_too_large", GrpcStatus.RESOURCE_EXHAUSTED, 431, "Request header fields are too large"),
   unreachable: row("unreachable", GrpcStatus.UNAVAILABLE, 503, "There was a problem proxying the request"),
   noTarget: row("no_target", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),

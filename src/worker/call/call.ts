@@ -37,6 +37,8 @@ export class Call {
   responded = false;
   /** The response said how long its body is: ending it early can only be a reset (RFC 9113 section 8.1.1). */
   measured = false;
+  /** Informational responses so far. */
+  interim = 0;
   /** Nothing more happens to it. */
   finished = false;
   /** The service has said that it did not process the call (RFC 9113 sections 6.8 and 8.7). */

@@ -57,7 +57,13 @@ export class CallerEvents implements ConnectionEvents {
     const call = new Call(down, plan, plan.volatileOf(list), end);
     down.owner = call;
     this.relay.calls++;
-    call.control = new ControlRequest(this.relay, call, list, plan.rules.controlSocket);
+    try {
+      call.control = new ControlRequest(this.relay, call, list, plan.rules.controlSocket);
+    } catch (error) {
+      // node:http refuses fields that HTTP/2 lets pass.
+      this.relay.log.warn({ err: error }, "a request for the control API cannot be passed on");
+      this.relay.fail(call, ANSWERS.badRequest);
+    }
   }
 
   private planFor(c: Connection, list: FieldList, memo: HeaderMemo | null): Plan {
@@ -92,6 +98,7 @@ export class CallerEvents implements ConnectionEvents {
   trailers(down: Stream, list: FieldList): void {
     const call = down.owner as Call | null;
     if (call === null) return;
+    if (list.overflow) return this.relay.fail(call, ANSWERS.headersTooLarge);
     call.requestEnded = true;
     call.control?.data(NOTHING, true);
     call.requestTrailers = list.fields.slice(0, list.length) as Field[];
@@ -121,6 +128,7 @@ export class CallerEvents implements ConnectionEvents {
     if ((flags & Flag.END_STREAM) !== 0) call.requestEnded = true;
     if (!call.responded && !call.heldLost) this.relay.held.hold(call, block, first, last);
     sendData(up, down, block, head, start, end, flags);
+    if (down.connection.shared.budget.exceeded) (down.connection.owner as Caller).shed();
   }
 
   closed(down: Stream, how: number, code: number): void {

@@ -30,7 +30,10 @@ export class ControlRequest {
     const { plan } = call;
     this.relay = relay;
     this.call = call;
-    this.request = httpRequest({ socketPath, method: plan.method, path: plan.path, headers: headersOf(list, plan) });
+    const headers = headersOf(list, plan);
+    // A body without a length must be framed whatever the method: octets between two requests would be a request.
+    if (!call.requestEnded && headers["content-length"] === undefined) headers["transfer-encoding"] = "chunked";
+    this.request = httpRequest({ socketPath, method: plan.method, path: plan.path, headers, agent: false });
     this.request.on("error", (error) => {
       relay.log.error({ err: error }, "the primary does not answer for the control API");
       relay.fail(call, ANSWERS.internal);

@@ -2,7 +2,7 @@
 // reference: what counts is the memory kept alive, in blocks. Past a bound nothing is held for the call any more, and
 // it can no longer move. Runs once per request DATA frame.
 
-import type { ReadBlock } from "../../shared/base/read-block.js";
+import { ReadBlock } from "../../shared/base/read-block.js";
 import type { Call } from "./call.js";
 
 export class HeldRequests {
@@ -27,6 +27,12 @@ export class HeldRequests {
       if (call.up !== null) this.release(call);
       call.heldLost = true;
       return false;
+    }
+    if (this.pinned * 2 > this.perWorker && (end - start) * 4 < block.buf.length) {
+      // Memory grows short: a little of a large block is copied out of it.
+      block = new ReadBlock(Buffer.from(block.buf.subarray(start, end)), null);
+      end -= start;
+      start = 0;
     }
     this.pin(block);
     call.heldBytes += end - start;

@@ -24,9 +24,21 @@ export class Outgoing {
   readonly gaps: readonly number[];
   private encoded: EncodedOnce[] = [];
 
+  private readonly size: number;
+
   constructor(fields: readonly (Field | null)[], gaps: readonly number[]) {
     this.fields = fields;
     this.gaps = gaps;
+    let size = 0;
+    for (const field of fields) size += field === null ? 0 : field.size;
+    this.size = size;
+  }
+
+  /** The size of the list as SETTINGS_MAX_HEADER_LIST_SIZE counts it. */
+  sizeWith(volatile: readonly Field[]): number {
+    let { size } = this;
+    for (let i = 0; i < volatile.length; i++) size += volatile[i]!.size;
+    return size;
   }
 
   /** The header block for `c` is left in `block` up to the returned length. `volatile` holds the gaps' fields. */
@@ -59,7 +71,7 @@ export class Outgoing {
     let run: Field[] = [];
     let length = 0;
     const close = (): void => {
-      const n = encoder.encode(run, run.length);
+      const n = encoder.encode(run, run.length, false);
       runs.push(encoder.out.slice(0, n));
       length += n;
       run = [];

@@ -6,6 +6,7 @@ import type { Plan } from "./plan.js";
 import type { Rules } from "./planner.js";
 
 const MAX_PLANS = 32;
+const LARGEST_LIST = 4_096;
 
 export class PlanCache {
   private readonly plans: Plan[] = [];
@@ -25,6 +26,10 @@ export class PlanCache {
   }
 
   remember(plan: Plan): void {
+    let size = 0;
+    for (const field of plan.fields) size += field === null ? 0 : field.size;
+    // What lies idle must not keep much: large lists are decided anew.
+    if (size > LARGEST_LIST) return;
     if (this.plans.length > 0 && this.plans[0]!.rules !== plan.rules) this.plans.length = 0;
     this.plans.unshift(plan);
     if (this.plans.length > MAX_PLANS) this.plans.pop();

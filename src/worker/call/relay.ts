@@ -76,7 +76,13 @@ export class Relay implements CallRunner {
     const calls = this.starting;
     for (let i = 0; i < calls.length; i++) {
       const call = calls[i]!;
-      if (!call.finished && !call.given) this.give(call);
+      if (call.finished || call.given) continue;
+      try {
+        this.give(call);
+      } catch (error) {
+        this.turn.onDefect(error);
+        this.fail(call, ANSWERS.internal);
+      }
     }
     calls.length = 0;
   }
@@ -97,6 +103,9 @@ export class Relay implements CallRunner {
 
   begin(call: Call, link: Link): void {
     const c = link.connection;
+    const outgoing = call.prepared!.outgoing[call.target]!;
+    // A service may close the connection of all callers over a list above its bound.
+    if (outgoing.sizeWith(call.volatile) > c.peerMaxHeaderList) return this.fail(call, ANSWERS.headersTooLarge);
     const up = openStream(c);
     call.up = up;
     call.unprocessed = false;
@@ -104,7 +113,7 @@ export class Relay implements CallRunner {
     up.peer = call.down;
     up.bodyless = call.plan.head;
     call.down.peer = up;
-    const length = call.prepared!.outgoing[call.target]!.encode(c, call.volatile);
+    const length = outgoing.encode(c, call.volatile);
     const bare = call.heldBlock === null && call.requestTrailers === null;
     sendHeaderBlock(up, encodedBlock, length, call.requestEnded && bare);
     if (!bare) this.sendHeld(call, up);
@@ -124,12 +133,10 @@ export class Relay implements CallRunner {
         }
       }
     }
-    if (call.uncredited > 0) {
-      // What still waits gives its credit when it leaves.
-      const waiting = up.queue === null ? 0 : up.queue.bytes;
-      giveCredit(call.down, call.uncredited - waiting, true);
-      call.uncredited = 0;
-    } else if (up.queue !== null) call.down.credit -= up.queue.bytes;
+    // What still waits gives its credit when it leaves, a second time for what was credited before: taken off here.
+    const waiting = up.queue === null ? 0 : up.queue.bytes;
+    giveCredit(call.down, call.uncredited - waiting, true);
+    call.uncredited = 0;
     if (call.requestTrailers !== null) this.sendRequestTrailers(call, up);
   }
 

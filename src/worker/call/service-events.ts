@@ -20,6 +20,9 @@ import type { Call } from "./call.js";
 import { MessageMeter } from "./message-meter.js";
 import type { Relay } from "./relay.js";
 
+/** Informational responses of one call; they are header blocks, which no window holds back. */
+const MAX_INTERIM = 64;
+
 export class ServiceEvents implements ConnectionEvents {
   private readonly relay: Relay;
 
@@ -34,6 +37,7 @@ export class ServiceEvents implements ConnectionEvents {
       this.relay.fail(call, ANSWERS.responseTooLarge);
       return;
     }
+    if (list.statusCode < 200 && ++call.interim > MAX_INTERIM) return this.relay.fail(call, ANSWERS.upstreamFault);
     if (list.statusCode >= 200) {
       call.responded = true;
       call.measured = list.contentLength >= 0;
@@ -112,6 +116,7 @@ export class ServiceEvents implements ConnectionEvents {
     if (call.up === up && !call.finished) {
       call.up = null;
       call.down.peer = null;
+      call.uncredited += up.dropped;
       if (how === Ended.RESET_RECEIVED) this.resetByService(call, code);
       else if (how === Ended.RESET_SENT) this.relay.fail(call, ANSWERS.upstreamFault);
       else this.lost(call, up);

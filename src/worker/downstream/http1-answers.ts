@@ -47,7 +47,7 @@ export function makeHttp1Server(questions: Http1Questions, main: (request: Incom
 function pass(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
   const { url, method } = request;
   const headers = { ...request.headers, [PEER_FIELD]: request.socket.remoteAddress ?? "" };
-  const onward = httpRequest({ socketPath, path: url, method, headers }, (answer) => {
+  const onward = httpRequest({ socketPath, path: url, method, headers, agent: false }, (answer) => {
     response.writeHead(answer.statusCode ?? 500, answer.headers);
     answer.pipe(response);
   });

@@ -5,6 +5,7 @@ import type { Clock } from "../../shared/base/clock.js";
 
 export interface Flushable {
   flush(): void;
+  destroy(): void;
 }
 
 export class Turn {
@@ -15,6 +16,8 @@ export class Turn {
   number = 0;
   /** Work that waits for the turn's reads to be done; set once. */
   endOfReads: () => void = () => {};
+  /** Told of an error nobody foresaw: it may cost a connection, never the process. Set once. */
+  onDefect: (error: unknown) => void = () => {};
   /** The clock was read in this turn. */
   private told = false;
   private readonly run: () => void;
@@ -46,11 +49,26 @@ export class Turn {
     setImmediate(this.run);
   }
 
+  private guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.onDefect(error);
+    }
+  }
+
   private flushAll(): void {
     if (!this.told) this.clock.now = Math.trunc(performance.now());
-    this.endOfReads();
+    this.guarded(this.endOfReads);
     // Flushing may free windows and so make other connections dirty: they belong to this turn too.
-    for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.flush();
+    for (let i = 0; i < this.dirty.length; i++) {
+      try {
+        this.dirty[i]!.flush();
+      } catch (error) {
+        this.onDefect(error);
+        this.dirty[i]!.destroy();
+      }
+    }
     this.dirty.length = 0;
     this.scheduled = false;
     this.told = false;

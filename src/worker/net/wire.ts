@@ -106,7 +106,13 @@ export class Wire {
     this.turn.begin();
     this.lastRead = this.turn.clock.now;
     this.adapt(n, end);
-    receive(this.connection, this.block, start, end);
+    try {
+      receive(this.connection, this.block, start, end);
+    } catch (error) {
+      this.turn.onDefect(error);
+      this.destroy();
+      return false;
+    }
     return this.mayReadOn(n);
   }
 

@@ -89,6 +89,7 @@ export class HpackEncoder {
   readonly #nameNumbers = new Map<FieldName, number>();
   #ring: (Field | null)[] = [];
   #credit = MOST_CREDIT;
+  #frozen = false;
 
   constructor(maxTable: number) {
     this.#id = ++lastEncoder;
@@ -126,9 +127,10 @@ export class HpackEncoder {
   }
 
   /** Encodes the first `count` fields into `out` from 0; returns the length. */
-  encode(fields: readonly Field[], count: number): number {
+  encode(fields: readonly Field[], count: number, mayInsert = true): number {
     this.lastInserted = false;
-    if (this.#credit < MOST_CREDIT) this.#credit++;
+    this.#frozen = !mayInsert;
+    if (mayInsert && this.#credit < MOST_CREDIT) this.#credit++;
     let at = this.#final >= 0 ? this.#sizeUpdates() : 0;
     for (let i = 0; i < count; i++) {
       const field = fields[i]!;
@@ -190,7 +192,7 @@ export class HpackEncoder {
 
   /** Whether a field may enter: at most half the table, and no more pushing out than credit allows. */
   #admits(field: Field): boolean {
-    if (field.size * 2 > this.#capacity) return false;
+    if (this.#frozen || field.size * 2 > this.#capacity) return false;
     if (this.tableSize + field.size <= this.#capacity) return true;
     if (this.#credit < BLOCKS_PER_EVICTION) return false;
     this.#credit -= BLOCKS_PER_EVICTION;

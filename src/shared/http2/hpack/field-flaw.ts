@@ -41,7 +41,8 @@ export function isLegalValue(text: string): boolean {
   if (isBlank(text.charCodeAt(0)) || isBlank(text.charCodeAt(length - 1))) return false;
   for (let i = 0; i < length; i++) {
     const octet = text.charCodeAt(i);
-    if (octet <= 0x0d && (octet === 0 || octet === 0x0a || octet === 0x0d)) return false;
+    // RFC 9110 section 5.5: controls other than HTAB are invalid, and strict services close the connection for them.
+    if ((octet < 0x20 && octet !== 0x09) || octet === 0x7f) return false;
     // One char is one octet; a wider char could only come from our own side and would be cut on the wire.
     if (octet > 0xff) return false;
   }
