@@ -43,7 +43,10 @@ export class Route {
   }
 
   #stripped(path: string): string {
-    const rest = this.#pattern === null ? path.slice(this.listenPath.length) : path.replace(this.#pattern, "");
+    // A path that a rewrite has replaced may not begin with the listen path: then there is nothing to cut off.
+    const starts = path.startsWith(this.listenPath);
+    const rest =
+      this.#pattern !== null ? path.replace(this.#pattern, "") : starts ? path.slice(this.listenPath.length) : path;
     return rest.startsWith("/") ? rest : `/${rest}`;
   }
 }
