@@ -182,6 +182,8 @@ function openedByPeer(c: Connection, id: number, ends: boolean, selfDependent: b
   else if (decodedFlaw !== 0) fault = Fault.MALFORMED;
   else if (ends && list.contentLength > 0) fault = Fault.CONTENT_LENGTH;
   if (fault !== Fault.NONE) return streamFault(c, id, stream, fault);
+  // A block that unfolds beyond the bound costs us most per octet: once is a mistake, many are an attack.
+  if (list.overflow && c.guard.reset(0, now)) return Fault.FLOOD_RESET;
   stream.expected = list.contentLength;
   if (ends) stream.state = nextState(stream.state, Event.RECEIVE_END);
   c.events.headers(stream, list, decodedMemo, ends);
