@@ -43,14 +43,14 @@ export function mergeRun(c: Connection, buf: Buffer, head: number, end: number):
   const start = head + FRAME_HEADER;
   let to = start + ((buf[head + 1]! << 8) | buf[head + 2]!);
   let next = to;
-  if (to - start < TINY && c.guard.tinyData(c.shared.clock.now)) return -1;
+  if (to - start < TINY && c.server && c.guard.tinyData(c.shared.clock.now)) return -1;
   while (next + FRAME_HEADER <= end && buf[head + 4] === 0 && continues(buf, head, next)) {
     const from = next + FRAME_HEADER;
     const length = (buf[next + 1]! << 8) | buf[next + 2]!;
     if (from + length > end || to + length - start > DEFAULT_FRAME_SIZE) break;
     const flags = buf[next + 4]!;
     // The frame made of them will not look tiny: what they cost is counted here.
-    if (length < TINY && flags === 0 && c.guard.tinyData(c.shared.clock.now)) return -1;
+    if (length < TINY && flags === 0 && c.server && c.guard.tinyData(c.shared.clock.now)) return -1;
     if (length <= LOOP_COPY) for (let i = 0; i < length; i++) buf[to + i] = buf[from + i]!;
     else buf.copyWithin(to, from, from + length);
     to += length;

@@ -28,7 +28,6 @@ export const ANSWERS = {
   badRequest: row("bad_request", GrpcStatus.INVALID_ARGUMENT, 400, "Request malformed"),
   headersTooLarge: row("headers_too_large", GrpcStatus.RESOURCE_EXHAUSTED, 431, "Request header fields are too large"),
   unreachable: row("unreachable", GrpcStatus.UNAVAILABLE, 503, "There was a problem proxying the request"),
-  noTarget: row("no_target", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),
   lookupFailed: row("lookup", GrpcStatus.UNAVAILABLE, 502, "Upstream host lookup failed"),
   queueFull: row("queue_full", GrpcStatus.UNAVAILABLE, 503, "Too many calls wait for this service"),
   refused: row("refused", GrpcStatus.UNAVAILABLE, 503, "The service refused the call"),

@@ -1,5 +1,6 @@
-// HTTP/1.1 on the ports of the gateway: health checks on the main port, and 505 for everything else, because calls need
-// HTTP/2. Parsing is node:http's. Governed by RFC 9110 section 15.6.6 and spec 5.2. Runs for health checks only.
+// HTTP/1.1 on the ports of the gateway: health checks on the main port, the control API where it has no port of its own, and
+// 505 for everything else, because calls need HTTP/2. Parsing is node:http's. Governed by RFC 9110 section 15.6.6 and
+// Tyk's health answers. Never runs for a call.
 
 import {
   createServer,
