@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { FAULTS, Fault } from "../../src/shared/http2/faults.js";
 import { FloodGuard } from "../../src/shared/http2/flood-guard.js";
 import { DOWNSTREAM_LIMITS } from "../../src/shared/http2/limits.js";
+import { openStream } from "../../src/shared/http2/open-stream.js";
 import * as f from "../support/wire/frame.js";
 import { block } from "../support/wire/hpack.js";
 import { Side } from "./fixture.js";
@@ -226,5 +227,16 @@ describe("floods, at the defaults", () => {
     const side = new Side(true, { maxWaitingOutput: 1_000, controlBudget: 1_000_000 }).greet();
     for (let at = 0; at < 1_000 && side.faults.length === 0; at++) side.feed(f.ping());
     assert.deepEqual(side.faults, [`failed ${Fault.FLOOD_OUTPUT}`]);
+  });
+
+  test("a service's tiny DATA, resets and control frames close nothing: callers may have provoked them", () => {
+    const side = new Side(false, { tinyDataBudget: 10, controlBudget: 10, resetBudget: 10 }).greet();
+    const stream = openStream(side.connection);
+    // The table's new size comes first, as our SETTINGS ask (RFC 7541 section 4.2).
+    side.feed(f.headers(stream.id, Buffer.concat([Buffer.of(0x20), block([":status", "200"])])));
+    for (let at = 0; at < 20; at++) side.feed(...Array.from({ length: 5 }, () => f.data(stream.id, Buffer.of(1))));
+    for (let at = 0; at < 20; at++) side.feed(f.data(stream.id, Buffer.of(1)), f.ping(), f.settings());
+    assert.deepEqual(side.faults, []);
+    assert.equal(side.connection.streams.get(stream.id), stream);
   });
 });
