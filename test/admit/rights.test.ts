@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { callerAddress, compileAddresses } from "../../src/worker/admit/rights/addresses.js";
+import { compileAddresses } from "../../src/shared/model/address-list.js";
+import { compilePath, compileRegex, isUnanchored, type MatchOptions } from "../../src/shared/model/path-pattern.js";
+import { callerAddress } from "../../src/worker/admit/rights/addresses.js";
 import { compileAllowedUrls } from "../../src/worker/admit/rights/allowed-urls.js";
 import { isPlainPath } from "../../src/worker/admit/rights/path-form.js";
 import { compileLists, FORBIDDEN, IGNORED, PASS, REPLY } from "../../src/worker/admit/rights/path-lists.js";
-import { compilePath, compileRegex, isUnanchored, type MatchOptions } from "../../src/worker/admit/rights/patterns.js";
 
 const exact: MatchOptions = { prefix: false, suffix: false, plain: "exact", ignoreCase: false };
 const tyk: MatchOptions = { ...exact, plain: "regex" };

@@ -7,13 +7,13 @@
  * every call is denied and `problems` say why. Nothing that restricts access is left out silently.
  */
 
+import { type AddressList, compileAddresses } from "../../shared/model/address-list.js";
+import { compilePath, type MatchOptions, type PathPattern } from "../../shared/model/path-pattern.js";
 import { type Place, placeOf } from "./credentials/fields.js";
 import { STRIP_NOTHING, type StripPlan, stripPlan } from "./credentials/strip.js";
 import type { AuthConfig, GatedDefinition, GateSettings, RateEntry, VersionDefinition } from "./gated-definition.js";
 import type { ApiLimits } from "./limits/specs.js";
-import { type AddressList, compileAddresses } from "./rights/addresses.js";
 import { compileLists, type PathLists } from "./rights/path-lists.js";
-import { compilePath, type MatchOptions, type PathPattern } from "./rights/patterns.js";
 import { compileRewrites, type Rewrites } from "./rights/rewrite.js";
 
 export const TOKEN = "auth_token";

@@ -5,6 +5,7 @@
  */
 
 import type { KeyRules } from "../../shared/keys/token.js";
+import { compilePath } from "../../shared/model/path-pattern.js";
 import { type Access, hasExpired, isEmptyLimit, type Session } from "../../shared/model/session.js";
 import type { ApiGate } from "./api-gate.js";
 import type { FieldAccess } from "./credentials/fields.js";
@@ -19,7 +20,6 @@ import { callerAddress } from "./rights/addresses.js";
 import { type AllowedUrls, compileAllowedUrls } from "./rights/allowed-urls.js";
 import { isPlainPath, withoutQuery } from "./rights/path-form.js";
 import { FORBIDDEN, IGNORED, type ListReply, REPLY } from "./rights/path-lists.js";
-import { compilePath } from "./rights/patterns.js";
 import { textOf } from "./rights/rewrite-input.js";
 import type { SessionCache } from "./session-cache.js";
 import type { SessionRef } from "./session-ref.js";

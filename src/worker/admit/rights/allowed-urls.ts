@@ -4,8 +4,8 @@
  * Runs: compiled once per session and API, checked once per distinct path.
  */
 
+import { compilePath, type MatchOptions, type PathPattern } from "../../../shared/model/path-pattern.js";
 import type { AllowedUrl } from "../../../shared/model/session.js";
-import { compilePath, type MatchOptions, type PathPattern } from "./patterns.js";
 
 export interface AllowedUrls {
   /** True when there is a list at all, so that the path's form matters. */

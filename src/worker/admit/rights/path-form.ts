@@ -6,7 +6,7 @@
  * of gRPC writes these, so they are refused instead of being translated: what is checked is what is forwarded.
  */
 
-import { MAX_PATH } from "./patterns.js";
+import { MAX_PATH } from "../../../shared/model/path-pattern.js";
 
 const SLASH = 0x2f;
 const DOT = 0x2e;

@@ -5,8 +5,8 @@
  * Runs: compiled once per definition, checked once per distinct path.
  */
 
+import { compilePath, type MatchOptions, type PathPattern } from "../../../shared/model/path-pattern.js";
 import type { ListEntry, MethodAction, VersionDefinition } from "../gated-definition.js";
-import { compilePath, type MatchOptions, type PathPattern } from "./patterns.js";
 
 export const PASS = 0;
 /** No credential is asked for and no limit of a key counts. */

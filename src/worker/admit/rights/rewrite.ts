@@ -6,8 +6,14 @@
  * Runs: compiled once per definition; once per distinct combination of the fields it reads.
  */
 
+import {
+  compilePath,
+  compileRegex,
+  type Expression,
+  type MatchOptions,
+  type PathPattern,
+} from "../../../shared/model/path-pattern.js";
 import type { RewriteEntry } from "../gated-definition.js";
-import { compilePath, compileRegex, type Expression, type MatchOptions, type PathPattern } from "./patterns.js";
 import { type RewriteInput, textOf } from "./rewrite-input.js";
 import { compileTrigger, type Trigger } from "./triggers.js";
 

@@ -4,9 +4,9 @@
  * Runs: once per distinct combination of the fields they read.
  */
 
+import { compileRegex, type Expression } from "../../../shared/model/path-pattern.js";
 import { queryValue } from "../credentials/fields.js";
 import type { MatchRules, RewriteTrigger } from "../gated-definition.js";
-import { compileRegex, type Expression } from "./patterns.js";
 import { type RewriteInput, textOf } from "./rewrite-input.js";
 
 /** What matched, under the names that `rewrite_to` uses (`trigger-0-X-Name-0-1`). */
