@@ -36,6 +36,11 @@ export const STORE_AWAY = 26;
 export const GATE_BUSY = 27;
 export const API_CLOSED = 28;
 export const JWT_KEYS_AWAY = 29;
+export const CERTIFICATE_REQUIRED = 30;
+export const CERTIFICATE_MISMATCH = 31;
+export const CERTIFICATE_EXPIRED = 32;
+export const CERTIFICATE_EARLY = 33;
+export const CERTIFICATE_GONE = 34;
 
 const { INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED } = GrpcStatus;
 
@@ -115,6 +120,18 @@ const ROWS: readonly VerdictRow[] = [
   row(GATE_BUSY, UNAVAILABLE, 503, "too many credentials are being checked", "busy"),
   row(API_CLOSED, PERMISSION_DENIED, 403, DISALLOWED, "misconfigured"),
   row(JWT_KEYS_AWAY, UNAVAILABLE, 503, "the keys of tokens cannot be fetched at the moment", "store"),
+  row(
+    CERTIFICATE_REQUIRED,
+    UNAUTHENTICATED,
+    401,
+    "Client certificate required",
+    "certificate_missing",
+    "auth.cert_required",
+  ),
+  row(CERTIFICATE_MISMATCH, UNAUTHENTICATED, 401, DISALLOWED, "certificate_unknown", "auth.cert_mismatch"),
+  row(CERTIFICATE_EXPIRED, UNAUTHENTICATED, 403, "Certificate has expired", "certificate_expired", "auth.cert_expired"),
+  row(CERTIFICATE_EARLY, UNAUTHENTICATED, 403, "Certificate is not valid yet", "certificate_expired"),
+  row(CERTIFICATE_GONE, UNAUTHENTICATED, 403, DISALLOWED, "certificate_unknown", "auth.cert_not_found"),
 ];
 
 /** The rows by id, with the operator's messages and codes; an override of one half keeps the other. */
