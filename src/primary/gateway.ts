@@ -130,6 +130,16 @@ export class Gateway {
       : this.#reloader.reload();
   }
 
+  /** A rolling restart: resolves with why the workers could not be replaced, empty when the new ones serve. */
+  async renew(): Promise<string> {
+    const { log } = this.#options;
+    log.info("rolling restart: new workers are started");
+    const problem = await this.#supervisor.renew(this.#settings.graceful_shutdown_timeout_duration * 1_000);
+    if (problem === "") log.info("rolling restart: every worker is new");
+    else log.error({ problem }, "rolling restart refused: the workers go on as they are");
+    return problem;
+  }
+
   /** /ready says no from now on; everything is still served. */
   notReady(): void {
     this.#setHealth(SHUTTING_DOWN);
@@ -212,6 +222,7 @@ export class Gateway {
       policies: () => this.#set.policies,
       keyspace: this.#keyspace,
       reload: () => this.reload(),
+      renew: () => this.renew(),
       log: this.#options.log,
     });
   }

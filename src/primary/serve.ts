@@ -27,6 +27,7 @@ export async function serve(options: GatewayOptions, exit: (code: number) => voi
     options.log.info("SIGHUP: settings, definitions and policies are read again");
     void gateway.reload();
   });
+  process.on("SIGUSR2", () => void gateway.renew());
   try {
     await gateway.start();
   } catch (error) {

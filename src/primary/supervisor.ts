@@ -1,7 +1,7 @@
-// Keeps the wanted number of worker processes alive, and ends them together.
-// Responsible for: starting, restarting with back-off, draining, killing what outlives its time.
+// Keeps the wanted number of worker processes alive, renews them, and ends them together.
+// Responsible for: starting, restarting with back-off, renewing, draining, killing what outlives its time.
 // Must not know: ports' descriptors, signals, what a worker does with a connection.
-// Runs: at start, at the end and when a worker dies.
+// Runs: at start, at the end, at a rolling restart and when a worker dies.
 
 import cluster from "node:cluster";
 import type { Logger } from "pino";
@@ -36,11 +36,23 @@ const KILL_AFTER_MS = 4_000;
 const CONFIGURE_MS = 10_000;
 // As long as an operator's change may wait for the workers.
 const CHANGE_MS = 200;
+// A successor that serves nothing after so long is given up, and the rolling restart with it.
+const SUCCESSION_MS = 30_000;
+// A new worker whose renewal failed may have taken connections by then.
+const DISMISSAL_MS = 5_000;
 
 interface Slot {
   worker: WorkerProcess | undefined;
+  /** Takes the worker's place when all successors serve. */
+  successor: Successor | undefined;
   restart: NodeJS.Timeout | undefined;
   readonly backOff: BackOff;
+}
+
+interface Successor {
+  readonly worker: WorkerProcess;
+  /** With why it cannot take over; empty when it serves. */
+  readonly settle: (problem: string) => void;
 }
 
 interface Deferred {
@@ -65,6 +77,8 @@ function after<Value>(ms: number, value: Value): Promise<Value> {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[] = [];
+  /** Replaced ones that still finish calls. */
+  readonly #retired = new Set<WorkerProcess>();
   readonly #started = deferred();
   readonly #ended = deferred();
   #config!: WorkerConfig;
@@ -72,14 +86,16 @@ export class Supervisor {
   #readyOnce = false;
   #ending = false;
   #killTimer: NodeJS.Timeout | undefined;
+  #renewing: Promise<string> | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
   }
 
-  /** Living workers; the array is new after each change and may be kept for one choice. */
+  /** Living workers, those that only finish calls included; the array is new after each change, to be kept for one choice. */
   get workers(): WorkerProcess[] {
-    return this.#slots.flatMap((slot) => slot.worker ?? []);
+    const workers = this.#slots.flatMap((slot) => [slot.worker ?? [], slot.successor?.worker ?? []].flat());
+    return this.#retired.size === 0 ? workers : [...workers, ...this.#retired];
   }
 
   /** Resolves when the first worker serves; rejects when none can. */
@@ -88,7 +104,7 @@ export class Supervisor {
     this.#config = this.#options.config();
     cluster.setupPrimary({ exec: this.#options.workerFile, args: [], serialization: "advanced" });
     for (let index = 0; index < this.#options.workers; index += 1) {
-      const slot: Slot = { worker: undefined, restart: undefined, backOff: new BackOff() };
+      const slot: Slot = { worker: undefined, successor: undefined, restart: undefined, backOff: new BackOff() };
       this.#slots.push(slot);
       this.#fork(slot);
     }
@@ -133,10 +149,25 @@ export class Supervisor {
     return inTime;
   }
 
+  /**
+   * Every worker is replaced by one of the program as it is on disk now: the new ones are started one after the other,
+   * and when all serve the old ones are drained, which have `drainMs` for their calls. Resolves when that has begun, or
+   * with why a new one cannot serve; then nothing changes.
+   */
+  renew(drainMs: number): Promise<string> {
+    this.#renewing ??= this.#renewAll(drainMs).finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
   /** Resolves when no worker is left. Called again it may only shorten the time. */
   end(timeoutMs: number): Promise<void> {
     this.#ending = true;
-    for (const slot of this.#slots) clearTimeout(slot.restart);
+    for (const slot of this.#slots) {
+      clearTimeout(slot.restart);
+      slot.successor?.settle("the gateway ends");
+    }
     for (const worker of this.workers) worker.drain(timeoutMs);
     clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#killAll(), timeoutMs + KILL_AFTER_MS);
@@ -160,43 +191,114 @@ export class Supervisor {
     worker.kill();
   }
 
+  /** All or none: the old ones are drained when every new one serves, so that callers move once and to a new worker. */
+  async #renewAll(drainMs: number): Promise<string> {
+    let problem = "";
+    for (const slot of this.#slots) problem ||= await this.#raiseSuccessor(slot);
+    if (this.#ending) problem ||= "the gateway ends";
+    if (this.#slots.some((slot) => slot.successor === undefined)) problem ||= "a new worker died soon after its start";
+    for (const slot of this.#slots) {
+      if (problem === "") this.#takeOver(slot, drainMs);
+      else this.#dismiss(slot);
+    }
+    return problem;
+  }
+
+  /** Resolves with why it cannot take over; empty when it serves. */
+  #raiseSuccessor(slot: Slot): Promise<string> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve("the new worker does not serve in time"), SUCCESSION_MS);
+      slot.successor = {
+        worker: this.#spawn(slot),
+        settle: (problem) => {
+          clearTimeout(timer);
+          resolve(problem);
+        },
+      };
+    });
+  }
+
+  #takeOver(slot: Slot, drainMs: number): void {
+    const old = slot.worker;
+    slot.worker = slot.successor?.worker;
+    slot.successor = undefined;
+    // The old one may have died meanwhile, and a third was about to be started.
+    clearTimeout(slot.restart);
+    slot.restart = undefined;
+    slot.backOff.started(Date.now());
+    if (old === undefined) return;
+    this.#retired.add(old);
+    this.#options.log.info({ worker: old.pid, successor: slot.worker?.pid }, "worker replaced: it finishes its calls");
+    old.drain(drainMs);
+    // Unreferenced: the end of the gateway has a timer of its own.
+    setTimeout(() => {
+      if (this.#retired.has(old)) old.kill();
+    }, drainMs + KILL_AFTER_MS).unref();
+  }
+
+  #dismiss(slot: Slot): void {
+    const worker = slot.successor?.worker;
+    slot.successor = undefined;
+    if (worker === undefined) return;
+    this.#retired.add(worker);
+    // Callers may be with it already.
+    worker.drain(this.#ending ? 0 : DISMISSAL_MS);
+  }
+
   #fork(slot: Slot): void {
     slot.restart = undefined;
     slot.backOff.started(Date.now());
+    slot.worker = this.#spawn(slot);
+  }
+
+  #spawn(slot: Slot): WorkerProcess {
     const { health, tickets } = this.#options;
-    slot.worker = new WorkerProcess(this.#config, health(), tickets, this.#eventsOf(slot));
+    return new WorkerProcess(this.#config, health(), tickets, this.#eventsOf(slot));
   }
 
   #eventsOf(slot: Slot): WorkerEvents {
     return {
       greeted: this.#options.onGreeted,
-      ready: (worker) => this.#ready(worker),
+      ready: (worker) => this.#ready(slot, worker),
       relieved: this.#options.onRelieved,
-      refused: (worker, problem) => this.#refused(worker, problem),
+      refused: (worker, problem) => this.#refused(slot, worker, problem),
       ended: (worker, how) => this.#workerEnded(slot, worker, how),
     };
   }
 
-  #ready(worker: WorkerProcess): void {
+  #ready(slot: Slot, worker: WorkerProcess): void {
     if (this.#ending) return;
     this.#options.log.info({ worker: worker.pid }, "worker serves");
+    if (slot.successor?.worker === worker) slot.successor.settle("");
     this.#readyOnce = true;
     this.#started.resolve();
     this.#options.onRelieved();
   }
 
-  #refused(worker: WorkerProcess, problem: string): void {
+  #refused(slot: Slot, worker: WorkerProcess, problem: string): void {
+    if (slot.successor?.worker === worker) return slot.successor.settle(problem);
     if (!this.#readyOnce) this.#started.reject(new Error(problem));
     else this.#options.log.error({ worker: worker.pid, problem }, "worker cannot serve");
     worker.kill();
   }
 
   #workerEnded(slot: Slot, worker: WorkerProcess, how: string): void {
-    slot.worker = undefined;
+    const heir = slot.successor?.worker === worker;
+    if (heir) {
+      slot.successor?.settle(`the new worker died before it served (${how})`);
+      slot.successor = undefined;
+    }
+    const retired = this.#retired.delete(worker) || heir;
+    if (!retired) slot.worker = undefined;
     const returned = worker.takeBack();
     if (this.#ending) {
       for (const connection of returned) connection.handle.close();
       this.#checkEnded();
+      return;
+    }
+    if (retired) {
+      this.#options.log.info({ worker: worker.pid, how }, "replaced worker ended");
+      this.#options.onReturned(returned);
       return;
     }
     const delay = slot.backOff.died(Date.now());

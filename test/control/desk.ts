@@ -40,6 +40,7 @@ export class Desk {
   settings: Settings;
   health: HealthState = healthOf({ version: "1.2.3", leftOut: [], notReady: "" }, new Date(0));
   reloads = 0;
+  renewals = 0;
   refusal = "";
   /** What workers say to news. */
   applied = true;
@@ -76,6 +77,10 @@ export class Desk {
       keyspace: this.keyspace,
       reload: async () => {
         this.reloads += 1;
+        return this.refusal;
+      },
+      renew: async () => {
+        this.renewals += 1;
         return this.refusal;
       },
       log: pino({ level: "silent" }),

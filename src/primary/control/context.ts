@@ -24,5 +24,7 @@ export interface ControlContext {
   readonly keyspace: Keyspace;
   /** Resolves with why it was refused, empty when the new set is in force. */
   readonly reload: () => Promise<string>;
+  /** Replaces every worker without ending a call; resolves with why it did not. */
+  readonly renew: () => Promise<string>;
   readonly log: Logger;
 }

@@ -51,6 +51,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("delete", "/tyk/apis/{id}", "Remove a definition's file", "Change", [404]),
   op("get", "/tyk/reload", "Read settings, definitions and policies again", "Outcome", [400], "", ["block"]),
   op("get", "/tyk/reload/group", "The same on every replica", "Outcome", []),
+  op("post", "/tyk/restart", "Replace every worker without ending a call", "Outcome", [503]),
   op("get", "/tyk/health", "Not enabled, as in Tyk by default", "Outcome", [400], "", ["api_id"]),
   op("get", "/tyk/schema", "What may be sent, as JSON Schema", "Outcome", []),
   op("get", "/tyk/openapi.json", "This document", "Document", []),

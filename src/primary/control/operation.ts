@@ -27,10 +27,21 @@ export function operationRoutes(app: Hono, control: ControlContext): void {
     await store.publish({ command: GROUP_RELOAD, payload: "" });
     return json(200, OK);
   });
+  app.post("/tyk/restart", async () => {
+    const problem = await control.renew();
+    return problem === "" ? json(200, OK) : refusal(503, `Restart refused: ${problem}`);
+  });
   app.get("/tyk/health", () => refusal(400, "Health checks are not enabled for this node"));
   app.get("/tyk/schema", () => json(200, { ...OK, schema: schemas() }));
   app.get("/tyk/openapi.json", () => json(200, openApiDocument()));
-  for (const path of ["/tyk/reload", "/tyk/reload/group", "/tyk/health", "/tyk/schema", "/tyk/openapi.json"])
+  for (const path of [
+    "/tyk/reload",
+    "/tyk/reload/group",
+    "/tyk/restart",
+    "/tyk/health",
+    "/tyk/schema",
+    "/tyk/openapi.json",
+  ])
     app.all(path, methodNotSupported);
 }
 

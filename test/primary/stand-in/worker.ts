@@ -2,6 +2,7 @@
 // without one. A line is answered by the worker that carries the connection: `who` its pid, `port` the port beside
 // the connection, `ready` what /ready would say, `connections` its load, anything else itself.
 
+import { existsSync } from "node:fs";
 import net from "node:net";
 import { pino } from "pino";
 import type { Load, TcpHandle, WorkerConfig } from "../../../src/shared/messages.js";
@@ -23,6 +24,7 @@ class LinePlane implements DataPlane {
   async configure(config: WorkerConfig): Promise<void> {
     const wish = config.settings.secret;
     if (wish === "refuse") throw new Error("the stand-in refuses this configuration");
+    if (wish.startsWith("while-exists:") && !existsSync(wish.slice(13))) throw new Error("the stand-in is out of date");
     if (wish === "die") process.kill(process.pid, "SIGKILL");
   }
 
