@@ -6,11 +6,11 @@ import type { Settings } from "../shared/config.js";
 import type { Judgement } from "../shared/model/definition.js";
 import { valueAt } from "../shared/model/document.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
+import { matchingOf } from "../shared/model/path-rules.js";
 import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
 import { doesSomething } from "../shared/model/survey.js";
 import { hasVariables } from "../shared/model/template.js";
 import { loadPolicies } from "../shared/store/policy-files.js";
-import { policyProblem } from "./loaded-set.js";
 import { type Load, load } from "./loader.js";
 
 export interface LintResult {
@@ -82,21 +82,27 @@ function control(settings: Settings, { file, configuration }: Load): Problem[] {
 }
 
 function keysAndPolicies(settings: Settings, { file, configuration }: Load): Problem[] {
-  const { policies, problems: sentences } = loadPolicies({
+  const {
+    policies,
+    files,
+    problems: found,
+  } = loadPolicies({
     ...settings.policies,
     allowUnsafeIds: settings.security.allow_unsafe_policy_ids,
+    matching: matchingOf(settings),
   });
-  const problems: Problem[] = sentences.map((message) => policyProblem(message));
+  const problems: Problem[] = [...found];
   const unanchored =
     'is searched anywhere in the path: begin it with ^ and end it with $, or write a plain "/Service/Method"';
   for (const [id, policy] of policies)
     for (const [api, { allowed_urls }] of Object.entries(policy.access_rights ?? {}))
       (allowed_urls ?? []).forEach(({ url, match }, at) => {
         if (match === "exact" || !isUnanchored(url, settings)) return;
-        const path = jsonPath([id, "access_rights", api, "allowed_urls", at, "url"]);
+        const inside = settings.policies.policy_path === "" ? [id] : [];
+        const path = jsonPath([...inside, "access_rights", api, "allowed_urls", at, "url"]);
         problems.push({
           level: "warning",
-          file: "policies",
+          file: files.get(id) ?? "",
           path,
           found: showFound(url),
           message: unanchored,

@@ -4,6 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Settings } from "../shared/config.js";
+import { matchingOf } from "../shared/model/path-rules.js";
 import type { Policies } from "../shared/model/policy.js";
 import { type Problem, printProblem } from "../shared/model/problem.js";
 import { isObject } from "../shared/model/survey.js";
@@ -36,6 +37,7 @@ export function loadSet(confPath: string | undefined, env: Environment): Loaded 
   const { policies, problems: found } = loadPolicies({
     ...settings.policies,
     allowUnsafeIds: settings.security.allow_unsafe_policy_ids,
+    matching: matchingOf(settings),
   });
   const served = { settings, definitions, closed, ports, certificates, policies: [...policies.values()] };
   const documents = new Map<string, ApiDocument>();
@@ -46,7 +48,7 @@ export function loadSet(confPath: string | undefined, env: Environment): Loaded 
       leftOut: left_out,
       policies,
       documents,
-      problems: [...problems, ...found.map(policyProblem)],
+      problems: [...problems, ...found],
       file: file === "environment" ? undefined : file,
     },
   };
@@ -100,8 +102,4 @@ function documentOf(file: string): Record<string, unknown> {
   } catch {
     return {};
   }
-}
-
-export function policyProblem(message: string): Problem {
-  return { level: "error", file: "policies", path: "", found: "", message, api: "" };
 }

@@ -54,11 +54,12 @@ test("policies that are broken or admit more than they say are told", (t) => {
   const { problems, exitCode } = lint(conf, {});
   assert.equal(exitCode, 1);
   assert.equal(problems.filter(({ level }) => level === "error").length, 1);
-  assert.match(problems.find(({ level }) => level === "error")?.message ?? "", /broken\.json/);
+  assert.match(problems.find(({ level }) => level === "error")?.file ?? "", /broken\.json$/);
   const plain = { access_rights: { orders: { allowed_urls: [{ url: "/orders.Service/.*", methods: ["POST"] }] } } };
   writeFileSync(join(policies, "broken.json"), JSON.stringify(plain));
   const [warning] = lint(conf, {}).problems;
-  assert.equal(warning?.path, "$.broken.access_rights.orders.allowed_urls[0].url");
+  assert.equal(warning?.path, "$.access_rights.orders.allowed_urls[0].url");
+  assert.equal(warning?.file, join(policies, "broken.json"));
 });
 
 test("a message that is never said is told", (t) => {

@@ -330,7 +330,13 @@ describe("policy files", () => {
     assert.deepEqual([...fromRecord.policies.keys()], ["one"]);
     assert.equal(fromRecord.policies.get("one")?.id, "one");
     assert.equal(fromRecord.problems.length, 2);
-    assert.match(fromRecord.problems[0] ?? "", /policies\.json.*two[\s\S]*rate/);
+    assert.deepEqual(
+      fromRecord.problems.map(({ file, path }) => [file, path]),
+      [
+        [record, "$.two.rate"],
+        [record, '$["../x"]'],
+      ],
+    );
 
     const path = join(folder, "policies");
     mkdirSync(path);
@@ -340,6 +346,18 @@ describe("policy files", () => {
     const fromFolder = loadPolicies({ policy_path: path });
     assert.deepEqual([...fromFolder.policies.keys()], ["gold"]);
     assert.equal(fromFolder.problems.length, 1);
+
+    const unusable = {
+      one: { access_rights: { api: { allowed_urls: [{ url: "^/(a+)+$", methods: ["POST"] }] } } },
+      two: { access_rights: { api: { endpoints: [{ path: "(", methods: [] }] } } },
+    };
+    writeFileSync(record, JSON.stringify(unusable));
+    const { policies, problems } = loadPolicies({ policy_record_name: record });
+    assert.equal(policies.size, 0);
+    assert.deepEqual(
+      problems.map(({ path }) => path),
+      ["$.one.access_rights.api.allowed_urls[0].url", "$.two.access_rights.api.endpoints[0].path"],
+    );
 
     assert.equal(loadPolicies({ policy_path: join(folder, "none") }).problems.length, 1);
     assert.equal(loadPolicies({}).policies.size, 0);

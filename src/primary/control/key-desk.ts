@@ -6,6 +6,8 @@ import type { Settings } from "../../shared/config.js";
 import { hashPassword } from "../../shared/keys/password.js";
 import { applyPolicies, expiryAtCreation } from "../../shared/keys/policies.js";
 import { parseToken, tokenOrg } from "../../shared/keys/token.js";
+import { checkRights, matchingOf } from "../../shared/model/path-rules.js";
+import { jsonPath } from "../../shared/model/problem.js";
 import { isEmptyLimit, type Session } from "../../shared/model/session.js";
 import type { Found, SaveOptions } from "../../shared/store/sessions.js";
 import type { Opened } from "../keyspace.js";
@@ -64,6 +66,15 @@ export class KeyDesk {
     if (error !== undefined) return error;
     if (this.settings.allow_master_keys || hasRights(merged)) return undefined;
     return NO_RIGHTS;
+  }
+
+  /** What could never be kept to in a session, with its place; empty when there is nothing. */
+  flawOf({ access_rights }: Session): string {
+    let flaw = "";
+    checkRights(access_rights, matchingOf(this.settings), (path, message) => {
+      flaw ||= `${jsonPath(path)} ${message}`;
+    });
+    return flaw;
   }
 
   /** `token` of an id, or the id itself where it is a token of that organisation already. */

@@ -28,6 +28,8 @@ export function keyRoutes(app: Hono, desk: KeyDesk): void {
 async function create(context: Context, desk: KeyDesk): Promise<Response> {
   const given = await readSession(context);
   if (given === undefined) return refusal(500, "Unmarshalling failed");
+  const flaw = desk.flawOf(given);
+  if (flaw !== "") return refusal(400, `Failed to create key, ${flaw}`);
   const refused = desk.refusalOf(given);
   if (refused === NO_RIGHTS) return refusal(400, `Failed to create key, ${NO_RIGHTS}`);
   if (refused !== undefined) return refusal(500, `Failed to create key - ${refused}`);
@@ -48,7 +50,7 @@ async function add(context: Context, desk: KeyDesk): Promise<Response> {
   const given = await readSession(context);
   if (given === undefined) return refusal(400, "Request malformed");
   const { name: id, hashed } = nameIn(context);
-  const short = id === "" ? "" : unusable(id, hashed, desk);
+  const short = (id === "" ? "" : unusable(id, hashed, desk)) || desk.flawOf(given);
   if (short !== "") return refusal(400, `Failed to create key, ${short}`);
   if (desk.refusalOf(given) !== undefined) return refusal(500, NOT_CREATED);
   const token = hashed ? id : await desk.tokenFor(given.org_id ?? "", id);
@@ -69,7 +71,7 @@ async function update(context: Context, desk: KeyDesk): Promise<Response> {
   const key = nameIn(context);
   const found = await desk.find({ ...key, org: key.org || (given.org_id ?? "") });
   if (found === undefined) return refusal(404, "Key is not found");
-  const problem = await certificateProblem(given, found.session, desk);
+  const problem = desk.flawOf(given) || (await certificateProblem(given, found.session, desk));
   if (problem !== "") return refusal(400, problem);
   const suppress = suppressed(context);
   const updated = desk.updated(given, found.session, suppress);

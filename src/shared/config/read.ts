@@ -3,6 +3,7 @@
 // Runs: at start and at a reload.
 
 import { valueAt, withoutNulls } from "../model/document.js";
+import { isAddress } from "../model/gate-rules.js";
 import { jsonPath, type Problem, showFound } from "../model/problem.js";
 import type { Support } from "../model/support.js";
 import { isObject, supportTree, survey } from "../model/survey.js";
@@ -104,6 +105,9 @@ function checkTogether(
   if (settings.health_check_endpoint_name === settings.readiness_check_endpoint_name)
     add("error", ["readiness_check_endpoint_name"], "must not be health_check_endpoint_name");
   checkTransport(settings, add);
+  settings.trusted_proxies.forEach((proxy, n) => {
+    if (!isAddress(proxy)) add("error", ["trusted_proxies", n], "must be an address or a range such as 10.0.0.0/8");
+  });
   if (!/^[A-Za-z0-9._-]*$/.test(settings.hostname)) add("error", ["hostname"], "must be a host name without a port");
 }
 

@@ -10,6 +10,7 @@ import { type DefinitionDocument, definitionSchema } from "./definition-schema.j
 import { valueAt, withoutNulls } from "./document.js";
 import { checkGate } from "./gate-rules.js";
 import { needsCleaning } from "./path.js";
+import { matchingOf } from "./path-rules.js";
 import { checkPort, mainProtocol } from "./ports.js";
 import { jsonPath, type Problem, showFound } from "./problem.js";
 import { SUPPORT } from "./support.js";
@@ -121,7 +122,9 @@ class Judge {
   }
 
   #add(level: "error" | "warning", path: readonly PropertyKey[], message: string): void {
-    const found = path.length === 0 ? "" : showFound(valueAt(this.#document, path));
+    // What signs tokens is shown to nobody.
+    const hidden = path.length === 0 || path[0] === "jwt_source";
+    const found = hidden ? "" : showFound(valueAt(this.#document, path));
     this.problems.push({ level, file: this.#file, path: jsonPath(path), found, message, api: this.api });
   }
 
@@ -147,7 +150,7 @@ class Judge {
     const placeholders = { api_id: "", proxy: { listen_path: "" } };
     const read = gateSchema.safeParse(isObject(this.#document) ? { ...this.#document, ...placeholders } : placeholders);
     if (read.success) {
-      checkGate(read.data, this);
+      checkGate(read.data, matchingOf(this.#settings), this);
       return gateFields(read.data);
     }
     for (const { path, message } of read.error.issues) {

@@ -2,8 +2,11 @@
 // Responsible for refusing what could not be enforced as it is written. Must not know: types of single fields
 // (keys/gate-schema.ts), how a worker enforces them. Runs: once per file at load.
 
-import { isIP } from "node:net";
 import type { GateDocument } from "../keys/gate-schema.js";
+import { jwksProblem, jwtKeyProblem, SIGNATURES } from "../keys/jwt-source.js";
+import { compileAddresses } from "./address-list.js";
+import type { MatchOptions } from "./path-pattern.js";
+import { checkPaths } from "./path-rules.js";
 
 export interface Report {
   error(path: readonly PropertyKey[], message: string): void;
@@ -16,9 +19,8 @@ const METHODS = [
   { flag: "use_basic_auth", config: "basic", identity: "basic_auth_user" },
   { flag: "enable_jwt", config: "jwt", identity: "jwt_claim" },
 ] as const;
-const SIGNATURES = ["hmac", "rsa", "ecdsa"];
 
-export function checkGate(gate: GateDocument, report: Report): void {
+export function checkGate(gate: GateDocument, matching: MatchOptions, report: Report): void {
   if (gate.use_keyless === true) checkSwitches(gate, report);
   else checkMethods(gate, report);
   checkAddresses(gate, report);
@@ -26,8 +28,7 @@ export function checkGate(gate: GateDocument, report: Report): void {
   for (const [name, version] of Object.entries(gate.version_data?.versions ?? {})) {
     const path = ["version_data", "versions", name];
     checkTime(version.expires, [...path, "expires"], report);
-    if (version.use_extended_paths !== true) continue;
-    checkTriggers(version.extended_paths?.url_rewrites ?? [], [...path, "extended_paths", "url_rewrites"], report);
+    checkPaths(version, path, matching, (at, message) => report.error(at, message));
   }
 }
 
@@ -58,8 +59,21 @@ function checkMethods(gate: GateDocument, report: Report): void {
     const allowed = used.map(({ identity }) => identity).join(", ");
     report.error(["base_identity_provided_by"], `must be one of the ways in use: ${allowed}`);
   }
-  if (gate.enable_jwt === true && !SIGNATURES.includes(gate.jwt_signing_method ?? ""))
+  if (gate.enable_jwt === true) checkTokens(gate, report);
+}
+
+function checkTokens(gate: GateDocument, report: Report): void {
+  const method = gate.jwt_signing_method ?? "";
+  if (!SIGNATURES.includes(method)) {
     report.error(["jwt_signing_method"], `must be one of ${SIGNATURES.join(", ")}`);
+    return;
+  }
+  const problem = jwtKeyProblem(gate.jwt_source ?? "", method);
+  if (problem !== "") report.error(["jwt_source"], problem);
+  (gate.jwt_jwks_uris ?? []).forEach(({ url }, n) => {
+    const found = jwksProblem(url);
+    if (found !== "") report.error(["jwt_jwks_uris", n, "url"], found);
+  });
 }
 
 function checkAddresses(gate: GateDocument, report: Report): void {
@@ -77,11 +91,8 @@ function checkAddresses(gate: GateDocument, report: Report): void {
   }
 }
 
-function isAddress(text: string): boolean {
-  const [address = "", bits, ...rest] = text.split("/");
-  const version = isIP(address);
-  if (version === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+export function isAddress(text: string): boolean {
+  return compileAddresses([text]).problems.length === 0;
 }
 
 /** "2006-01-02 15:04"; "", "-1" and nothing never end. */
@@ -89,23 +100,4 @@ function checkTime(text: string | undefined, path: readonly PropertyKey[], repor
   if (text === undefined || text === "" || text === "-1") return;
   const valid = /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(text) && !Number.isNaN(Date.parse(`${text.replace(" ", "T")}:00Z`));
   if (!valid) report.error(path, 'must be a time in UTC such as "2006-01-02 15:04"');
-}
-
-type Rewrites = readonly {
-  readonly disabled?: boolean | undefined;
-  readonly triggers?: readonly { readonly options?: { readonly payload_matches?: unknown } | undefined }[] | undefined;
-}[];
-
-function checkTriggers(rewrites: Rewrites, path: readonly PropertyKey[], report: Report): void {
-  rewrites.forEach((rewrite, at) => {
-    if (rewrite.disabled === true) return;
-    (rewrite.triggers ?? []).forEach((trigger, index) => {
-      const payload = trigger.options?.payload_matches as { match_rx?: string } | undefined;
-      if (payload?.match_rx)
-        report.error(
-          [...path, at, "triggers", index, "options", "payload_matches"],
-          "would need the whole message, which may be a stream without an end; not supported",
-        );
-    });
-  });
 }

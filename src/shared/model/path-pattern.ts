@@ -51,14 +51,32 @@ const STEPS = 2e6;
 const MAX_REPETITIONS = 4;
 
 export function compilePath(source: string, options: MatchOptions): PathPattern {
-  if (!options.prefix && !options.suffix && options.plain === "exact" && PLAIN.test(source)) {
-    return plainPattern(source, options.ignoreCase);
-  }
+  return isPlain(source, options)
+    ? plainPattern(source, options.ignoreCase)
+    : regexPattern(source, expressionOf(source, options), options);
+}
+
+/** Why a path of a list cannot be used as it is written; empty when it can. */
+export function pathProblem(source: string, options: MatchOptions): string {
+  return isPlain(source, options) ? "" : regexProblem(expressionOf(source, options));
+}
+
+/** Why an expression cannot be used as it is written; empty when it can. */
+export function regexProblem(pattern: string): string {
+  const compiled = compileRegex(pattern);
+  return typeof compiled === "string" ? compiled : "";
+}
+
+function isPlain(source: string, { prefix, suffix, plain }: MatchOptions): boolean {
+  return !prefix && !suffix && plain === "exact" && PLAIN.test(source);
+}
+
+function expressionOf(source: string, { prefix, suffix }: MatchOptions): string {
   // `{id}` of a route template is one segment; a repetition count such as `{2}` or `{1,3}` is left alone.
   let pattern = source.replace(PLACEHOLDER, (found) => (/^\{\d+,?\d*\}$/.test(found) ? found : "([^/]+)"));
-  if (options.prefix && !pattern.startsWith("^")) pattern = `^${pattern}`;
-  if (options.suffix && !pattern.endsWith("$")) pattern = `${pattern}$`;
-  return regexPattern(source, pattern, options);
+  if (prefix && !pattern.startsWith("^")) pattern = `^${pattern}`;
+  if (suffix && !pattern.endsWith("$")) pattern = `${pattern}$`;
+  return pattern;
 }
 
 function plainPattern(source: string, ignoreCase: boolean): PathPattern {
@@ -78,7 +96,7 @@ function plainPattern(source: string, ignoreCase: boolean): PathPattern {
 function regexPattern(source: string, pattern: string, options: MatchOptions): PathPattern {
   const compiled = compileRegex(pattern, options.ignoreCase ? "i" : "");
   const tooLong = options.tooLong === true;
-  if (typeof compiled === "string") return { source, problem: compiled, matches: () => false };
+  if (typeof compiled === "string") return { source, problem: `"${source}": ${compiled}`, matches: () => false };
   return {
     source,
     problem: undefined,
@@ -86,13 +104,13 @@ function regexPattern(source: string, pattern: string, options: MatchOptions): P
   };
 }
 
-/** An expression in Go's syntax as one of ours, or the sentence that says why not. */
+/** An expression in Go's syntax as one of ours, or the sentence that says why not; who asks names the pattern. */
 export function compileRegex(pattern: string, flags = ""): Expression | string {
   if (pattern.length > MAX_PATTERN) return `a pattern may have at most ${MAX_PATTERN} characters`;
-  if (NESTED_REPETITION.test(pattern)) return `"${pattern}": a repetition inside a repetition may take for ever`;
+  if (NESTED_REPETITION.test(pattern)) return "a repetition inside a repetition may take for ever";
   const repetitions = pattern.match(REPETITION)?.length ?? 0;
-  if (repetitions > MAX_REPETITIONS) return `"${pattern}": more than ${MAX_REPETITIONS} repetitions may take for ever`;
-  if (/\[\[:|\\[QCpP]/.test(pattern)) return `"${pattern}": character classes by name and \\Q are not supported`;
+  if (repetitions > MAX_REPETITIONS) return `more than ${MAX_REPETITIONS} repetitions may take for ever`;
+  if (/\[\[:|\\[QCpP]/.test(pattern)) return "character classes by name and \\Q are not supported";
   let body = pattern;
   let all = flags;
   const inline = /^\(\?([ims]+)\)/.exec(body);
@@ -106,7 +124,7 @@ export function compileRegex(pattern: string, flags = ""): Expression | string {
     const limit = longestText(body, repetitions);
     return { limit, exec: (text) => (text.length > limit ? null : compiled.exec(text)) };
   } catch (error) {
-    return `"${pattern}": ${(error as Error).message}`;
+    return (error as Error).message;
   }
 }
 

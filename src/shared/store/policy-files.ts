@@ -8,76 +8,101 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { z } from "zod";
+import { valueAt } from "../model/document.js";
+import type { MatchOptions } from "../model/path-pattern.js";
+import { checkRights } from "../model/path-rules.js";
 import { type Policy, policySchema } from "../model/policy.js";
+import { jsonPath, type Problem, showFound } from "../model/problem.js";
 
 export interface PolicySettings {
   readonly policy_record_name?: string | undefined;
   readonly policy_path?: string | undefined;
   readonly allowUnsafeIds?: boolean | undefined;
+  /** How paths are compared, to tell which patterns cannot be used. */
+  readonly matching?: MatchOptions | undefined;
 }
 
 export interface LoadedPolicies {
-  readonly policies: Map<string, Policy>;
-  /** Sentences for the operator. */
-  readonly problems: string[];
+  readonly policies: ReadonlyMap<string, Policy>;
+  /** By id, the file that each was read from. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly problems: readonly Problem[];
 }
 
 const SAFE_ID = /^[a-zA-Z0-9._~-]+$/;
+const SEARCHED: MatchOptions = { prefix: false, suffix: false, plain: "exact", ignoreCase: false };
 
 export function isSafePolicyId(id: string): boolean {
   return SAFE_ID.test(id) && id !== "." && id !== "..";
 }
 
 export function loadPolicies(settings: PolicySettings): LoadedPolicies {
-  const loaded: LoadedPolicies = { policies: new Map(), problems: [] };
-  if (settings.policy_path) readFolder(settings.policy_path, settings, loaded);
-  else if (settings.policy_record_name) readRecord(settings.policy_record_name, settings, loaded);
-  return loaded;
+  const reader = new Reader(settings);
+  if (settings.policy_path) reader.folder(settings.policy_path);
+  else if (settings.policy_record_name) reader.record(settings.policy_record_name);
+  return reader;
 }
 
-function readRecord(file: string, settings: PolicySettings, loaded: LoadedPolicies): void {
-  const value = readJson(file, loaded);
-  if (value === undefined) return;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    loaded.problems.push(
-      `${file}: found ${Array.isArray(value) ? "a list" : typeof value}, allowed is an object of id → policy`,
-    );
-    return;
-  }
-  for (const [id, policy] of Object.entries(value)) take(file, id, policy, settings, loaded);
-}
+class Reader implements LoadedPolicies {
+  readonly policies = new Map<string, Policy>();
+  readonly files = new Map<string, string>();
+  readonly problems: Problem[] = [];
+  readonly #settings: PolicySettings;
 
-function readFolder(folder: string, settings: PolicySettings, loaded: LoadedPolicies): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    loaded.problems.push(`${folder}: ${(error as Error).message}`);
-    return;
+  constructor(settings: PolicySettings) {
+    this.#settings = settings;
   }
-  for (const name of names.filter((each) => each.endsWith(".json")).sort()) {
-    const file = join(folder, name);
-    const value = readJson(file, loaded);
-    if (value !== undefined) take(file, basename(name, ".json"), value, settings, loaded);
-  }
-}
 
-function readJson(file: string, loaded: LoadedPolicies): unknown {
-  try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    loaded.problems.push(`${file}: ${(error as Error).message}`);
-    return undefined;
+  record(file: string): void {
+    const value = this.#json(file);
+    if (value === undefined) return;
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      this.#error(file, "$", "must be an object of id: policy", showFound(value));
+    else for (const [id, policy] of Object.entries(value)) this.#take(file, id, policy, [id]);
   }
-}
 
-function take(file: string, id: string, value: unknown, settings: PolicySettings, loaded: LoadedPolicies): void {
-  if (settings.allowUnsafeIds !== true && !isSafePolicyId(id)) {
-    loaded.problems.push(`${file}: policy id "${id}" may hold only letters, digits and . _ ~ -`);
-    return;
+  folder(folder: string): void {
+    let names: string[];
+    try {
+      names = readdirSync(folder);
+    } catch (error) {
+      this.#error(folder, "", `policies cannot be read: ${(error as Error).message}`);
+      return;
+    }
+    for (const name of names.filter((each) => each.endsWith(".json")).sort()) {
+      const file = join(folder, name);
+      const value = this.#json(file);
+      if (value !== undefined) this.#take(file, basename(name, ".json"), value, []);
+    }
   }
-  const result = policySchema.safeParse(value);
-  if (result.success) loaded.policies.set(id, { ...result.data, id });
-  else loaded.problems.push(`${file}: policy "${id}": ${z.prettifyError(result.error)}`);
+
+  #json(file: string): unknown {
+    try {
+      return JSON.parse(readFileSync(file, "utf8"));
+    } catch (error) {
+      this.#error(file, "", `policies cannot be read: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** `at` is where the policy stands in its file. */
+  #take(file: string, id: string, value: unknown, at: readonly PropertyKey[]): void {
+    if (this.#settings.allowUnsafeIds !== true && !isSafePolicyId(id)) {
+      this.#error(file, jsonPath(at), `the id "${id}" may hold only letters, digits and . _ ~ -`);
+      return;
+    }
+    const before = this.problems.length;
+    const refuse = (path: readonly PropertyKey[], message: string) =>
+      this.#error(file, jsonPath([...at, ...path]), message, showFound(valueAt(value, path)));
+    const read = policySchema.safeParse(value);
+    if (read.success) checkRights(read.data.access_rights, this.#settings.matching ?? SEARCHED, refuse);
+    else for (const { path, message } of read.error.issues) refuse(path, message);
+    if (!read.success || this.problems.length > before) return;
+    this.policies.set(id, { ...read.data, id });
+    this.files.set(id, file);
+  }
+
+  #error(file: string, path: string, message: string, found = ""): void {
+    this.problems.push({ level: "error", file, path, found, message, api: "" });
+  }
 }

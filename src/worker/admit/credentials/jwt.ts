@@ -5,7 +5,7 @@
  * Runs: once per distinct token until it expires; the result is remembered by the token's digest.
  */
 
-import { createPublicKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import {
   type CompactJWSHeaderParameters,
   compactVerify,
@@ -17,6 +17,7 @@ import {
 } from "jose";
 import { LRUCache } from "lru-cache";
 import { hashText } from "../../../shared/keys/hash.js";
+import { isUrl, jwksProblem, jwtKey, sourceOf } from "../../../shared/keys/jwt-source.js";
 import type { GatedDefinition } from "../gated-definition.js";
 import { JWT_INVALID, JWT_KEYS_AWAY, JWT_MISSING, JWT_NO_POLICY, JWT_TIME } from "../verdicts.js";
 
@@ -74,11 +75,12 @@ export class JwtVerifier {
     if (this.#algorithms.length === 0) {
       problems.push(`jwt_signing_method: found "${definition.jwt_signing_method ?? ""}", allowed are hmac, rsa, ecdsa`);
     }
-    const source = sourceOf(definition.jwt_source ?? "");
+    const written = definition.jwt_source ?? "";
+    const source = sourceOf(written);
     const uris = (definition.jwt_jwks_uris ?? []).map((each) => ({ url: each.url, age: each.cache_timeout }));
     if (isUrl(source)) uris.push({ url: source, age: undefined });
     this.#remote = uris.flatMap((each) => remoteKeys(each.url, each.age, problems));
-    this.#local = source === "" || isUrl(source) ? undefined : this.#localKey(source, problems);
+    this.#local = written === "" || isUrl(source) ? undefined : this.#localKey(source, problems);
     this.#remembered = new LRUCache({ max: MAX_REMEMBERED, perf: { now: () => performance.now() } });
     this.problems = problems;
   }
@@ -168,15 +170,7 @@ export class JwtVerifier {
   }
 
   #keyOf(source: string): Key | undefined {
-    // An HMAC API never takes a public key as its secret: whoever can read the key could sign with it.
-    if (this.#algorithms[0] === "HS256") {
-      return source.includes("-----BEGIN") ? undefined : new TextEncoder().encode(source);
-    }
-    try {
-      return createPublicKey(source);
-    } catch {
-      return undefined;
-    }
+    return jwtKey(source, this.#definition.jwt_signing_method ?? "");
   }
 
   #identity(claims: JWTPayload): string {
@@ -235,20 +229,10 @@ function claimText(value: unknown): string {
   return text.length > MAX_IDENTITY ? "" : text;
 }
 
-/** Tyk keeps the source in base64, or a URL as it is. */
-function sourceOf(source: string): string {
-  if (source === "" || isUrl(source)) return source;
-  const text = Buffer.from(source, "base64").toString("utf8");
-  return source.includes("-----BEGIN") ? source : text;
-}
-
-function isUrl(text: string): boolean {
-  return /^https?:\/\//i.test(text);
-}
-
 function remoteKeys(url: string, age: number | undefined, problems: string[]): Keys[] {
-  if (!URL.canParse(url) || !isUrl(url)) {
-    problems.push(`jwt_jwks_uris: "${url}" is not a URL`);
+  const problem = jwksProblem(url);
+  if (problem !== "") {
+    problems.push(`jwt_jwks_uris: "${url}" ${problem}`);
     return [];
   }
   return [

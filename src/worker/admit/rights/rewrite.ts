@@ -58,7 +58,7 @@ function compileRule(entry: RewriteEntry, options: MatchOptions, problems: strin
   const pattern = compileRegex(entry.match_pattern);
   const triggers = (entry.triggers ?? []).map((trigger, n) => compileTrigger(trigger, n, problems));
   if (path.problem !== undefined) problems.push(path.problem);
-  if (typeof pattern === "string") problems.push(pattern);
+  if (typeof pattern === "string") problems.push(`"${entry.match_pattern}": ${pattern}`);
   for (const to of [entry.rewrite_to, ...triggers.map((trigger) => trigger.to)]) {
     if (to.startsWith("tyk://")) problems.push(`"${to}": looping (tyk://) is not supported in url_rewrites`);
   }

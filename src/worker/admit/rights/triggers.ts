@@ -89,7 +89,7 @@ function compile(
 ): Condition[] {
   return Object.entries(rules ?? {}).map(([name, rule]) => {
     const pattern = compileRegex(rule.match_rx);
-    if (typeof pattern === "string") problems.push(pattern);
+    if (typeof pattern === "string") problems.push(`"${rule.match_rx}": ${pattern}`);
     return {
       name: naming(name),
       pattern: typeof pattern === "string" ? NEVER : pattern,
