@@ -155,5 +155,6 @@ function gateSettings({ settings }: WorkerConfig): GateSettings {
     plain_path_matching: settings.plain_path_matching,
     trusted_proxies: settings.trusted_proxies,
     xff_depth: front.xff_depth,
+    allow_unsafe_dynamic_mtls_token: settings.security.allow_unsafe_dynamic_mtls_token,
   };
 }

@@ -5,6 +5,7 @@ import { generateToken, hashKey, type KeyRules, keyRules } from "../../src/share
 import type { Policy } from "../../src/shared/model/policy.js";
 import type { Session } from "../../src/shared/model/session.js";
 import { KEYS_CHANGED, type Store } from "../../src/shared/store/store.js";
+import type { ShownCertificate } from "../../src/worker/admit/credentials/certificates.js";
 import { type Decision, Gate, type GateOptions, PENDING } from "../../src/worker/admit/gate.js";
 import type { GatedDefinition, GateSettings } from "../../src/worker/admit/gated-definition.js";
 import type { ApiLimits, SessionLimits } from "../../src/worker/admit/limits/specs.js";
@@ -31,6 +32,7 @@ export interface Call {
   readonly method?: string;
   readonly peer?: string;
   readonly fields?: Record<string, string>;
+  readonly certificate?: ShownCertificate;
 }
 
 export interface BenchOptions {
@@ -110,6 +112,7 @@ export function makeBench(store: Store, definitions: readonly GatedDefinition[],
             path: call.path ?? "/pkg.Service/Method",
             peer: call.peer ?? "127.0.0.1",
             get: (name) => call.fields?.[name],
+            certificate: call.certificate,
           },
           resolve,
         );

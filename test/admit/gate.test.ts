@@ -418,7 +418,7 @@ describe("the gate without a store's help", () => {
       { use_keyless: true, enable_ip_blacklisting: true, blacklisted_ips: ["10.0.0.0/99"] },
       { use_keyless: true, version_data: { versions: { Default: { paths: { black_list: ["("] } } } } },
       { use_keyless: true, expiration: "tomorrow" },
-      { auth_configs: { authToken: { use_certificate: true } } },
+      { use_basic_auth: true, auth_configs: { authToken: { use_certificate: true } } },
       { enable_jwt: true, jwt_signing_method: "none" },
       { use_oauth2: true },
       { enable_signature_checking: true, use_standard_auth: true },

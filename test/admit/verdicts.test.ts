@@ -27,6 +27,10 @@ test("an override of the message keeps the code, and the other way round", () =>
   assert.deepEqual([unknown?.message, unknown?.http], ["Access to this API has been disallowed", 404]);
   assert.deepEqual([...verdicts.OVERRIDE_IDS].sort(), [
     "auth.auth_field_missing",
+    "auth.cert_expired",
+    "auth.cert_mismatch",
+    "auth.cert_not_found",
+    "auth.cert_required",
     "auth.key_is_invalid",
     "auth.key_not_found",
   ]);

@@ -115,6 +115,8 @@ const security = z
       certificates: z.object({ apis: texts(), upstream: textMap() }, section).prefault({}),
       pinned_public_keys: textMap(),
       allow_unsafe_policy_ids: flag(),
+      /** A token is enough on an API whose keys are certificates, where the caller shows none. */
+      allow_unsafe_dynamic_mtls_token: flag(),
     },
     section,
   )

@@ -25,7 +25,6 @@ export const SETTINGS_SUPPORT: Readonly<Record<string, Support>> = {
   "security.certificates.control_api": quiet,
   "security.certificates.dashboard_api": quiet,
   "security.certificates.mdcb_api": quiet,
-  "security.allow_unsafe_dynamic_mtls_token": quiet,
   "security.certificate_expiry_monitor": ignored("the times of warnings about expiring certificates are fixed"),
   use_db_app_configs: refused("definitions are read from app_path only"),
   "slave_options.use_rpc": refused("definitions are read from app_path only"),

@@ -23,6 +23,8 @@ export const JWT = "jwt_claim";
 export interface AuthMethod {
   readonly kind: typeof TOKEN | typeof BASIC | typeof JWT;
   readonly place: Place;
+  /** `use_certificate`: the caller's certificate stands for the key. */
+  readonly byCertificate: boolean;
 }
 
 export interface ApiGate {
@@ -38,6 +40,13 @@ export interface ApiGate {
   readonly strip: StripPlan;
   /** Lower-case names of all fields that decisions of this API read; a decision holds for equal values of these. */
   readonly fields: readonly string[];
+  /**
+   * Whose certificate the connection shows decides too (it may stand for a key, and any key may be bound to one): what is
+   * decided for one connection holds only where the same leaf, by its fingerprint, or none is shown.
+   */
+  readonly dependsOnCertificate: boolean;
+  /** `allow_unsafe_dynamic_mtls_token`: a token is enough where the caller shows no certificate. */
+  readonly tokenAlone: boolean;
   readonly allow: AddressList | undefined;
   readonly deny: AddressList | undefined;
   readonly trusted: AddressList;
@@ -114,6 +123,8 @@ export function compileApi(definition: GatedDefinition, settings: GateSettings):
     base: baseOf(definition, auth),
     strip: definition.strip_auth_data === true ? stripPlan(auth.map((method) => method.place)) : STRIP_NOTHING,
     fields: fieldsOf(auth, rewrites, asked && trusted.size > 0),
+    dependsOnCertificate: auth.length > 0,
+    tokenAlone: settings.allow_unsafe_dynamic_mtls_token === true,
     allow,
     deny,
     trusted,
@@ -158,13 +169,14 @@ function authMethods(definition: GatedDefinition, problems: string[]): AuthMetho
   const configs = definition.auth_configs ?? {};
   const place = (name: string): Place => placeOf(configs[name] ?? definition.auth);
   const methods: AuthMethod[] = [];
-  if (definition.use_basic_auth === true) methods.push({ kind: BASIC, place: place("basic") });
-  if (definition.enable_jwt === true) methods.push({ kind: JWT, place: place("jwt") });
+  const byCertificate = false;
+  if (definition.use_basic_auth === true) methods.push({ kind: BASIC, place: place("basic"), byCertificate });
+  if (definition.enable_jwt === true) methods.push({ kind: JWT, place: place("jwt"), byCertificate });
   const token: AuthConfig | undefined = configs["authToken"] ?? definition.auth ?? undefined;
-  if (token?.use_certificate === true) problems.push("auth_configs.authToken.use_certificate: not supported here yet");
+  const wanted = token?.use_certificate === true;
   if (definition.use_standard_auth === true || methods.length === 0) {
-    methods.push({ kind: TOKEN, place: place("authToken") });
-  }
+    methods.push({ kind: TOKEN, place: place("authToken"), byCertificate: wanted });
+  } else if (wanted) problems.push("auth_configs.authToken.use_certificate: needs use_standard_auth");
   const base = definition.base_identity_provided_by ?? "";
   if (methods.length > 1 && base !== "" && !methods.some((method) => method.kind === base)) {
     problems.push(

@@ -8,6 +8,7 @@ import type { KeyRules } from "../../shared/keys/token.js";
 import { compilePath } from "../../shared/model/path-pattern.js";
 import { type Access, hasExpired, isEmptyLimit, type Session } from "../../shared/model/session.js";
 import type { ApiGate } from "./api-gate.js";
+import type { ShownCertificate, StoredIds } from "./credentials/certificates.js";
 import type { FieldAccess } from "./credentials/fields.js";
 import type { JwtVerifier } from "./credentials/jwt.js";
 import type { Passwords } from "./credentials/passwords.js";
@@ -33,6 +34,8 @@ export interface GateRequest {
   /** The peer's address, or what PROXY protocol says. */
   readonly peer: string;
   readonly get: FieldAccess;
+  /** The leaf that the connection proved; without one, or left out, none was shown. */
+  readonly certificate?: ShownCertificate | null | undefined;
 }
 
 /** Makes the counters of a decision; null when no limit holds. `session` is absent where no key counts. */
@@ -43,6 +46,7 @@ export interface Senses {
   readonly sessions: SessionCache;
   readonly keys: KeyRules;
   readonly passwords: Passwords;
+  readonly certificates: StoredIds;
   readonly verifiers: Map<ApiGate, JwtVerifier>;
   readonly limits: LimitMaker;
   readonly now: () => number;

@@ -7,7 +7,8 @@
  *
  * Contract with the relay
  * 1. When a call's route is known, look for a remembered `Decision` under: the API, method, `:path` (whole, with query), the
- *    peer's address and the values of `api.fields` (equal values, best compared as interned fields). The memory is the
+ *    peer's address, where `api.dependsOnCertificate` the fingerprint of the leaf that the connection shows (or none), and
+ *    the values of `api.fields` (equal values, best compared as interned fields). The memory is the
  *    relay's, per connection or worker, bounded by it. None, or `gate.holds(decision, now)` false: `gate.admit(...)`.
  * 2. `admit` answers at once with a `Decision`, or PENDING; then `resume` is called exactly once, later, never from within
  *    `admit`. The gate copies the fields it needs before it answers PENDING, so the call's memory may be reused. A call
@@ -30,6 +31,7 @@ import { type KeyRules, nameCandidates } from "../../shared/keys/token.js";
 import type { Policies } from "../../shared/model/policy.js";
 import type { Store, StoreChange } from "../../shared/store/store.js";
 import { type ApiGate, compileApi, JWT } from "./api-gate.js";
+import { StoredIds } from "./credentials/certificates.js";
 import type { FieldAccess } from "./credentials/fields.js";
 import { JwtVerifier } from "./credentials/jwt.js";
 import { Passwords } from "./credentials/passwords.js";
@@ -85,6 +87,7 @@ export class Gate {
       sessions,
       keys: options.keys,
       passwords: new Passwords(options.passwords),
+      certificates: new StoredIds(options.store, options.now, options.staleMs),
       verifiers: new Map(),
       limits: options.limits,
       now: options.now,
@@ -131,6 +134,7 @@ export class Gate {
   /** News that came another way than through the store's own channel. */
   heard(change: StoreChange): void {
     this.#senses.sessions.heard(change);
+    this.#senses.certificates.heard(change);
   }
 
   tick(): Promise<void> {
@@ -139,6 +143,7 @@ export class Gate {
 
   close(): void {
     this.#senses.sessions.close();
+    this.#senses.certificates.close();
   }
 
   async #later(given: GateRequest, questions: Questions): Promise<Decision> {

@@ -187,4 +187,6 @@ export interface GateSettings {
   /** Ours: peers whose `X-Real-IP` and `X-Forwarded-For` are believed. */
   readonly trusted_proxies?: readonly string[] | undefined;
   readonly xff_depth?: number | undefined;
+  /** `security.allow_unsafe_dynamic_mtls_token`. */
+  readonly allow_unsafe_dynamic_mtls_token?: boolean | undefined;
 }

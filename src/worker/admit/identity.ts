@@ -10,6 +10,7 @@ import { hasPassword } from "../../shared/keys/password.js";
 import { generateToken, hashKey, nameCandidates, userCandidates } from "../../shared/keys/token.js";
 import { type AuthMethod, BASIC, JWT } from "./api-gate.js";
 import { parseBasic } from "./credentials/basic.js";
+import { bindingVerdict, certificateCandidates, certificateId, shownVerdict } from "./credentials/certificates.js";
 import { stripBearer, takeToken } from "./credentials/fields.js";
 import type { JwtResult } from "./credentials/jwt.js";
 import type { GateRequest, Senses } from "./evaluation.js";
@@ -28,6 +29,8 @@ export interface Identity {
 }
 
 const FOREVER = Number.POSITIVE_INFINITY;
+/** A decision by a certificate holds for so long, ms. */
+const CERTIFICATE_MS = 8_000;
 /** A token is a name in the store; beyond this it is none that we made. */
 const MAX_TOKEN = 4_096;
 
@@ -39,7 +42,7 @@ export function identify(senses: Senses, request: GateRequest, questions: Questi
   let waiting = false;
   const others: SessionRef[] = [];
   for (const method of request.api.auth) {
-    const outcome = identifyBy(method, senses, request, questions);
+    const outcome = boundTo(identifyBy(method, senses, request, questions), senses, request);
     if (outcome === undefined) {
       waiting = true;
       continue;
@@ -47,6 +50,7 @@ export function identify(senses: Senses, request: GateRequest, questions: Questi
     // What fails now fails whatever the others answer.
     if (outcome.verdict !== 0) return outcome;
     until = Math.min(until, outcome.until);
+    others.push(...outcome.others);
     if (method.kind === request.api.base) base = outcome;
     else if (outcome.ref !== null) others.push(outcome.ref);
   }
@@ -58,7 +62,74 @@ function identifyBy(method: AuthMethod, senses: Senses, request: GateRequest, qu
   const value = takeToken(method.place, request.get, request.path);
   if (method.kind === BASIC) return byBasic(value, senses, request, questions);
   if (method.kind === JWT) return byJwt(stripBearer(value), senses, request, questions);
-  return byToken(stripBearer(value), senses, request, questions);
+  const token = stripBearer(value);
+  return method.byCertificate
+    ? byCertificate(token, senses, request, questions)
+    : byToken(token, senses, request, questions);
+}
+
+/**
+ * `use_certificate`. The certificate is the key; a token beside it says nothing, unless tokens alone are allowed
+ * (`allow_unsafe_dynamic_mtls_token`). Whatever identifies, a certificate that is shown must be in the store.
+ */
+function byCertificate(token: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const { api, certificate: shown } = request;
+  const wall = senses.wall();
+  const useToken = api.tokenAlone && token !== "";
+  const verdict = shownVerdict(shown, wall);
+  if (verdict !== 0 && !(useToken && verdict === verdicts.CERTIFICATE_REQUIRED)) {
+    return { ...denied(verdict), until: verdict === verdicts.CERTIFICATE_EARLY ? (shown?.notBefore ?? 0) : FOREVER };
+  }
+  const found = useToken
+    ? byToken(token, senses, request, questions)
+    : byFingerprint(shown?.fingerprint ?? "", senses, request, questions);
+  if (found === undefined || found.verdict !== 0) return found;
+  const own = found.ref?.session?.certificate ?? "";
+  const id = shown ? certificateId(api.orgId, shown.fingerprint) : own;
+  return id === "" ? found : whileStored(id, found, senses, questions);
+}
+
+function byFingerprint(fingerprint: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const { orgId } = request.api;
+  // No organisation begins so: a token cannot be spelt to mean a certificate.
+  const credential = `\0${orgId}\n${fingerprint}`;
+  const held = senses.sessions.recall(credential);
+  if (held !== undefined) return standing(held, verdicts.CERTIFICATE_MISMATCH);
+  const names = certificateCandidates(orgId, fingerprint, senses.keys);
+  const outcome = session(senses, questions, orgId, names, verdicts.CERTIFICATE_MISMATCH);
+  if (outcome?.ref?.session !== undefined) senses.sessions.remember(credential, outcome.ref);
+  return outcome;
+}
+
+/** The identity, as long as the certificate with this id is in the store. */
+function whileStored(id: string, found: Identity, senses: Senses, questions: Questions): Outcome {
+  const question = `certificate ${id}`;
+  const answer = senses.certificates.peek(id) ?? answerOf(questions.ask(question, () => senses.certificates.load(id)));
+  if (answer === undefined) return undefined;
+  if (answer instanceof Error) return denied(answer.name === "Busy" ? verdicts.GATE_BUSY : verdicts.STORE_AWAY);
+  const ref = answer as SessionRef;
+  if (ref.gone) {
+    questions.forget(question);
+    questions.ask(question, () => senses.certificates.load(id));
+    return undefined;
+  }
+  if (ref.session === undefined) return { ...denied(verdicts.CERTIFICATE_GONE), ref };
+  // Looked over again soon: the news of its removal may be lost.
+  return { ...found, until: Math.min(found.until, senses.wall() + CERTIFICATE_MS), others: [...found.others, ref] };
+}
+
+/** A key that names certificates counts only where the connection shows one of them, while that is valid. */
+function boundTo(outcome: Outcome, senses: Senses, request: GateRequest): Outcome {
+  if (outcome === undefined || outcome.verdict !== 0) return outcome;
+  const session = outcome.ref?.session;
+  const { api, certificate: shown } = request;
+  const wall = senses.wall();
+  const verdict = session === undefined ? 0 : bindingVerdict(session, shown, api.orgId, wall, api.tokenAlone);
+  // The milliseconds of the second in which it ends are still its own.
+  const ends = shown === null || shown === undefined ? FOREVER : shown.notAfter + 1;
+  if (verdict === 0) return ends > wall ? { ...outcome, until: Math.min(outcome.until, ends) } : outcome;
+  const until = verdict === verdicts.CERTIFICATE_EARLY ? (shown?.notBefore ?? FOREVER) : FOREVER;
+  return { ...outcome, verdict, until };
 }
 
 function byToken(token: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {

@@ -55,6 +55,7 @@ export class Admission {
       method: plan.method,
       path: plan.path,
       peer: plan.origin.address,
+      certificate: plan.origin.peer,
       get: (name: string) => textOfField(list, name),
     };
     const decision = this.gate.admit(request, (later) => this.decided(call, later));
