@@ -111,8 +111,7 @@ export class Gateway {
       this.#accept(await this.#listeners.bindMore(this.#set.served.ports, this.#settingOf(this.#set)), this.#set);
       await this.#control.open(this.#settings);
       this.#control.settle("new");
-      // Without keys nothing asks the store, unless an operator does.
-      if (this.#set.served.definitions.some(needsKeys)) await this.#keyspace.open();
+      if (needsStore(this.#set)) await this.#keyspace.open();
       await this.#rotation.start();
       await this.#supervisor.start();
     } catch (error) {
@@ -160,12 +159,12 @@ export class Gateway {
 
   /** Each step can be taken back until the workers have compiled the set; then it is in force. */
   async #apply(set: LoadedSet): Promise<string> {
-    const { ports, settings, definitions } = set.served;
+    const { ports, settings } = set.served;
     let fresh: readonly Listener[] = [];
     try {
       fresh = await this.#listeners.bindMore(ports, this.#settingOf(set));
       await this.#control.open(settings);
-      if (definitions.some(needsKeys)) await this.#keyspace.open();
+      if (needsStore(set)) await this.#keyspace.open();
       for (const worker of this.#supervisor.workers) this.#share(worker, fresh);
       const problem = await this.#supervisor.configure(this.#workerConfig(set, 1));
       if (problem !== "") throw new Error(problem);
@@ -293,6 +292,11 @@ export class Gateway {
     await this.#control.close();
     await this.#keyspace.close();
   }
+}
+
+/** Without keys nothing asks the store, unless an operator does; over Redis the other replicas are heard all the same. */
+function needsStore({ served }: LoadedSet): boolean {
+  return served.settings.storage.type === "redis" || served.definitions.some(needsKeys);
 }
 
 function settingOfPort(port: Port, config: ServedConfig): string {

@@ -12,7 +12,7 @@ import type { ApiDefinition, ClosedPath } from "../shared/model/api-definition.j
 import { type Assembly, assemble, type LeftOut, type ListenPort } from "../shared/model/assembly.js";
 import { type Judgement, judgeDefinition } from "../shared/model/definition.js";
 import { readJson } from "../shared/model/json-text.js";
-import { jsonPath, type Problem } from "../shared/model/problem.js";
+import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
 import { judgeUnreadable } from "../shared/model/unreadable.js";
 
 export type { LeftOut, ListenPort } from "../shared/model/assembly.js";
@@ -29,7 +29,7 @@ export interface LoadedConfiguration {
   /** What settings and definitions refer to by path or as PEM. */
   readonly certificates: Certificates;
   readonly problems: readonly Problem[];
-  /** True when there is nothing to start with: broken settings, no folder, nothing left to serve. */
+  /** True when there is nothing to start with: broken settings, no folder, or none of its definitions can be served. */
   readonly fatal: boolean;
 }
 
@@ -63,15 +63,21 @@ export function load(confPath: string | undefined, env: Environment): Load {
     unusable.push(error(found.file, jsonPath(path), message)),
   );
   if (unusable.length > 0) return broken(found.file, read, [...read.problems, ...unusable]);
-  const folder = readFolder(settings);
+  const folder = readFolder(settings, found.file, read);
   const judgements = folder.judgements.map((judgement) => withCertificates(judgement, collection));
   const assembly = assemble(judgements, settings);
   const problems = [...read.problems, ...folder.problems, ...assembly.problems];
-  const fatal = folder.unreadable || assembly.definitions.length === 0;
-  if (!folder.unreadable && assembly.definitions.length === 0) problems.push(nothingLeft(settings, assembly));
+  const nothing = !folder.unreadable && assembly.definitions.length === 0;
+  // An empty gateway waits for its first definition; one whose every definition is broken is somebody's mistake.
+  const fatal = folder.unreadable || (nothing && assembly.left_out.length > 0);
+  if (nothing) problems.push(nothingLeft(settings, assembly));
   const { definitions, closed, left_out, ports } = assembly;
   const certificates = collection.records;
-  for (const message of collection.expiring(Date.now())) problems.push(warning(found.file, message));
+  for (const message of collection.expiring(
+    Date.now(),
+    settings.security.certificate_expiry_monitor.warning_threshold_days,
+  ))
+    problems.push(warning(found.file, message));
   const configuration = { settings, definitions, closed, left_out, ports, certificates, problems, fatal };
   return { configuration, read, judgements, file: found.file };
 }
@@ -133,14 +139,17 @@ interface Folder {
   readonly unreadable: boolean;
 }
 
-function readFolder(settings: Settings): Folder {
+function readFolder(settings: Settings, conf: string, { overrides }: ReadSettings): Folder {
   const folder = settings.app_path;
   let names: string[];
   try {
     names = readdirSync(folder).filter((name) => name.endsWith(".json"));
   } catch (fault) {
-    const message = `app_path cannot be read (${codeOf(fault)}); it must be a folder of definitions`;
-    return { judgements: [], problems: [error(folder, "", message)], unreadable: true };
+    const variable = overrides.find(({ path }) => path.join() === "app_path")?.variable;
+    const message = `cannot be read (${codeOf(fault)}): it must be a folder of definitions`;
+    const problem =
+      variable === undefined ? error(conf, "$.app_path", message) : error("environment", variable, message);
+    return { judgements: [], problems: [{ ...problem, found: showFound(folder) }], unreadable: true };
   }
   const judgements: Judgement[] = [];
   const problems: Problem[] = [];
@@ -182,8 +191,8 @@ function codeOf(fault: unknown): string {
 
 function nothingLeft(settings: Settings, assembly: Assembly): Problem {
   const left = assembly.left_out.length;
-  const why = left === 0 ? "it holds no active definition" : `all ${left} active definitions were left out`;
-  return error(settings.app_path, "", `nothing is left to serve: ${why}`);
+  if (left === 0) return warning(settings.app_path, "holds no active definition: nothing is served yet");
+  return error(settings.app_path, "", `nothing is left to serve: all ${left} active definitions were left out`);
 }
 
 function error(file: string, path: string, message: string): Problem {

@@ -223,6 +223,26 @@ describe("reload where workers accept by themselves", () => {
   });
 });
 
+describe("a gateway without definitions", () => {
+  test("starts, takes its first by the control API, and gives up its last", async (t) => {
+    const service = await WireServer.listen({
+      answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
+    });
+    t.after(() => service.close());
+    const gateway = await startGateway({ definitions: [] });
+    t.after(() => gateway.stop());
+    assert.equal(await call(gateway.port, "/first.Service/Get"), "404 Not Found");
+    assert.deepEqual((await ask(gateway, "GET", "/tyk/apis")).body, []);
+    const first = keyless({ id: "first", path: "/first.Service", target: service.target });
+    assert.equal((await ask(gateway, "POST", "/tyk/apis", first)).status, 200);
+    assert.equal((await reload(gateway)).status, 200);
+    assert.equal(await call(gateway.port, "/first.Service/Get"), "200 api");
+    assert.equal((await ask(gateway, "DELETE", "/tyk/apis/first")).status, 200);
+    assert.equal((await reload(gateway)).status, 200);
+    assert.equal(await call(gateway.port, "/first.Service/Get"), "404 Not Found");
+  });
+});
+
 describe("watching", () => {
   test("with watch_files a changed folder is read again without being asked", async (t) => {
     const service = await WireServer.listen({
@@ -245,15 +265,15 @@ describe("reload of every replica", { skip: redisMissing() }, () => {
       answer: ({ connection, stream }) => connection.reply(stream, { body: "api" }),
     });
     t.after(() => service.close());
-    const definitions = [
-      { ...keyless({ id: "first", path: "/first.Service", target: service.target }), use_keyless: false },
-    ];
+    const open = keyless({ id: "first", path: "/first.Service", target: service.target });
     const settings = { storage: { type: "redis", host: "127.0.0.1", port: redis.port }, reload_interval: 0.05 };
     const gateways: Gateway[] = [];
     t.after(async () => {
       for (const gateway of gateways) await gateway.stop();
     });
-    for (let turn = 0; turn < 2; turn += 1) gateways.push(await startGateway({ definitions, settings }));
+    // Keys are not what it is for: a gateway without any listens too.
+    for (const it of [{ ...open, use_keyless: false }, open])
+      gateways.push(await startGateway({ definitions: [it], settings }));
     for (const gateway of gateways) {
       await mkdir(gateway.appPath, { recursive: true });
       await put(gateway, "late.json", keyless({ id: "late", path: "/late.Service", target: service.target }));

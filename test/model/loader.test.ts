@@ -126,22 +126,33 @@ test("calls to a definition that was left out never reach an API with a shorter 
   assert.equal(table.match(8080, "h", "/expired/1/y"), null);
 });
 
-test("nothing to serve, no folder and no settings are fatal, each in a line", (t) => {
+test("a folder without an active definition is served empty, with a warning", (t) => {
+  for (const apps of [{}, { "a.json": api("a", "/a", { active: false }) }]) {
+    const { fatal, problems, ports } = loadConfiguration(folderWith(t, {}, apps).conf, {});
+    assert.equal(fatal, false);
+    assert.equal(ports.length, 1);
+    assert.match(prettify(problems), /^warning: .*apps: holds no active definition: nothing is served yet$/);
+  }
+});
+
+test("a folder of nothing but broken definitions, no folder and no settings are fatal, each in a line", (t) => {
   const lines = (conf: string | undefined, env: Record<string, string> = {}) => {
     const { fatal, problems } = loadConfiguration(conf, env);
     assert.equal(fatal, true);
     return prettify(problems);
   };
-  assert.match(lines(folderWith(t, {}, {}).conf), /nothing is left to serve: it holds no active definition$/);
-  assert.match(
-    lines(folderWith(t, {}, { "a.json": api("a", "/a", { active: false }) }).conf),
-    /nothing is left to serve: it holds no active definition$/,
-  );
   assert.match(
     lines(folderWith(t, {}, { "a.json": api("a", "/a", { internal: true }) }).conf),
     /nothing is left to serve: all 1 active definitions were left out$/m,
   );
-  assert.match(lines(folderWith(t, { app_path: "/no/such/folder" }, {}).conf), /app_path cannot be read \(ENOENT\)/);
+  assert.match(
+    lines(folderWith(t, { app_path: "/no/such/folder" }, {}).conf),
+    /tyk\.conf \$\.app_path: cannot be read \(ENOENT\): .* \(found "\/no\/such\/folder"\)/,
+  );
+  assert.match(
+    lines(folderWith(t, {}, {}).conf, { TYK_GW_APPPATH: "/no/such/folder" }),
+    /^error: environment TYK_GW_APPPATH: cannot be read \(ENOENT\)/,
+  );
   assert.match(lines("/no/such/tyk.conf"), /^error: \/no\/such\/tyk\.conf: cannot be read \(ENOENT\)$/);
   assert.match(
     lines(folderWith(t, '{\n "listen_port" 1}', {}).conf),
