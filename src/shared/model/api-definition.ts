@@ -3,6 +3,7 @@
 // It travels to workers as plain data.
 
 import type { GateDocument } from "../keys/gate-schema.js";
+import type { CallSettings } from "./call-settings.js";
 
 /** "http" and "h2c" both carry cleartext HTTP/2 and differ only in the port whitelist; "https" is TLS. */
 export type ListenProtocol = "http" | "h2c" | "https";
@@ -60,6 +61,8 @@ export interface ApiDefinition extends GateFields {
   readonly pinned_public_keys: Readonly<Record<string, string>>;
   readonly upstream_certificates_disabled: boolean;
   readonly certificate_pinning_disabled: boolean;
+  /** Deadlines, breakers, retries, sizes of messages; absent where nothing is said about them. */
+  readonly calls?: CallSettings | undefined;
 }
 
 /** TLS towards the services of one definition; what is absent is the gateway's setting. */

@@ -6,6 +6,7 @@
 import type { Settings } from "../config.js";
 import { type GateDocument, gateSchema } from "../keys/gate-schema.js";
 import type { ApiDefinition, ClosedPath, GateFields, ListenProtocol, Target } from "./api-definition.js";
+import { readCallSettings } from "./call-settings.js";
 import { type DefinitionDocument, definitionSchema } from "./definition-schema.js";
 import { valueAt, withoutNulls } from "./document.js";
 import { checkGate } from "./gate-rules.js";
@@ -73,6 +74,9 @@ class Judge {
   all(read: ReturnType<typeof definitionSchema.safeParse>): ApiDefinition | undefined {
     if (isObject(this.#document)) this.#survey(this.#document);
     const gate = this.#gate(read.success ? [] : read.error.issues.map((issue) => jsonPath(issue.path)));
+    const calls = readCallSettings(this.#document, matchingOf(this.#settings), (at, message) =>
+      this.error(at, message),
+    );
     if (!read.success) {
       for (const issue of read.error.issues) this.error(issue.path, issue.message);
       return undefined;
@@ -106,6 +110,7 @@ class Judge {
         transport: found.proxy.transport,
       },
       ...transportSecurity(found),
+      ...(calls === undefined ? {} : { calls }),
     };
   }
 

@@ -63,8 +63,8 @@ const EXTENDED: Readonly<Record<string, Support>> = {
   transform_jq_response: refused(BODIES, extended),
   transform_headers: refused(HEADERS, extended),
   transform_response_headers: ignored("response metadata is not rewritten by this version", extended),
-  hard_timeouts: ignored("calls are not bounded in time by this version", extended),
-  circuit_breakers: ignored("circuit breakers are not supported by this version", extended),
+  hard_timeouts: supported,
+  circuit_breakers: supported,
   url_rewrites: supported,
   virtual: refused(CODE, extended),
   size_limits: refused(SIZES, extended),
@@ -98,7 +98,7 @@ const VERSION: Readonly<Record<string, Support>> = {
   ignore_endpoint_case: supported,
   global_size_limit: refused(SIZES, unless("global_size_limit_disabled")),
   global_size_limit_disabled: quiet,
-  global_enforce_timeout: ignored("calls are not bounded in time by this version"),
+  global_enforce_timeout: supported,
   global_enforce_timeout_disabled: quiet,
   override_target: refused("versions with a target of their own are not supported"),
 };
@@ -213,6 +213,10 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
 
   // What is done to a call.
   definition: refused("versions are not supported by this version", inside("definition", "enabled")),
+  /** Ours: what is tried again, and how large and how many messages may be. */
+  "sluice.retry": supported,
+  "sluice.message_limits": supported,
+  "sluice.methods": supported,
   "version_data.not_versioned": quiet,
   "version_data.default_version": quiet,
   ...below("version_data.versions.*", VERSION),
