@@ -44,6 +44,39 @@ test("of two equal listen paths the later gets its id as a suffix, and says so a
   );
 });
 
+test("a path that an open and a protected definition want is nobody's, whichever comes first", () => {
+  const open = api("open", "/x");
+  const kept = api("kept", "/x", { use_keyless: false });
+  const broken = api("broken", "/x", { use_keyless: false, use_oauth2: true });
+  const below = api("below", "/");
+  for (const documents of [
+    [open, kept],
+    [kept, open],
+    [open, broken],
+    [broken, open],
+    [open, kept, broken],
+  ]) {
+    const assembly = together([below, ...documents]);
+    assert.deepEqual(paths(assembly), [["below", "/"]]);
+    assert.deepEqual(
+      assembly.closed.map(({ listen_path }) => listen_path),
+      ["/x"],
+    );
+    assert.equal(assembly.left_out.length, documents.length);
+    const told = assembly.problems.filter(({ path }) => path === "$.proxy.listen_path");
+    assert.equal(told.length, documents.length);
+    assert.match(told[0]?.message ?? "", /^is the listen path of 2\.json.* too, and they ask callers for different/);
+  }
+});
+
+test("two protected definitions of one path, or two open ones, are told apart as in Tyk", () => {
+  for (const more of [{ use_keyless: false }, {}])
+    assert.deepEqual(paths(together([api("a", "/x", more), api("b", "/x", more)])), [
+      ["a", "/x"],
+      ["b", "/x-b"],
+    ]);
+});
+
 test("a suffix that is taken gets underscores", () => {
   const assembly = together([api("a", "/x"), api("z", "/x-b"), api("b", "/x")]);
   assert.deepEqual(paths(assembly)[2], ["b", "/x-b_"]);

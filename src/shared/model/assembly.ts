@@ -33,13 +33,41 @@ export interface Assembly {
 }
 
 export function assemble(judgements: readonly Judgement[], settings: Settings): Assembly {
-  const assembler = new Assembler(settings);
+  const assembler = new Assembler(settings, contested(judgements));
   for (const judgement of judgements) assembler.add(judgement);
   return assembler.result();
 }
 
+/**
+ * Paths that several definitions want which ask callers for different things. Which of them came first, by the names of
+ * files, must not decide whether a path is open: nobody gets it. Of a broken definition nobody knows what it asks for.
+ */
+function contested(judgements: readonly Judgement[]): ReadonlyMap<string, readonly Judgement[]> {
+  const places = new Map<string, Judgement[]>();
+  for (const judgement of judgements) {
+    if (!judgement.active || judgement.place === undefined) continue;
+    const key = keyOf(judgement.place, judgement.place.listen_path);
+    const there = places.get(key);
+    if (there === undefined) places.set(key, [judgement]);
+    else there.push(judgement);
+  }
+  for (const [key, there] of places) if (new Set(there.map(asked)).size === 1) places.delete(key);
+  return places;
+}
+
+/** What callers must have, as far as it can be compared. */
+function asked({ definition }: Judgement): string {
+  if (definition === undefined) return "unknown";
+  return `${definition.use_keyless ? "nothing" : "a key"}${definition.use_mutual_tls_auth ? " and a certificate" : ""}`;
+}
+
+function keyOf({ port, domain }: ClosedPath, path: string): string {
+  return `${port} ${domain} ${path}`;
+}
+
 class Assembler {
   readonly #settings: Settings;
+  readonly #contested: ReadonlyMap<string, readonly Judgement[]>;
   readonly #definitions: ApiDefinition[] = [];
   readonly #closed: ClosedPath[] = [];
   readonly #leftOut: LeftOut[] = [];
@@ -48,8 +76,9 @@ class Assembler {
   readonly #places = new Map<string, string>();
   readonly #protocols: Map<number, ListenProtocol>;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, contested: ReadonlyMap<string, readonly Judgement[]>) {
     this.#settings = settings;
+    this.#contested = contested;
     this.#protocols = new Map([[settings.listen_port, mainProtocol(settings)]]);
   }
 
@@ -60,9 +89,11 @@ class Assembler {
       return;
     }
     this.#conflicts(judgement, own);
+    const isFirst = this.#contests(judgement, own);
     const refusal = own.find((problem) => problem.level === "error");
     // After the search: a moved one is served, but not where it says, so that is an error and no refusal.
-    const path = judgement.place === undefined ? undefined : this.#claim(judgement.place, judgement, own);
+    const path =
+      isFirst === undefined ? this.#claim(judgement, own) : isFirst ? judgement.place?.listen_path : undefined;
     this.#problems.push(...own);
     const { definition } = judgement;
     if (refusal === undefined && definition !== undefined && path !== undefined) {
@@ -101,10 +132,24 @@ class Assembler {
     problems.push(error(judgement, "$.protocol", definition.protocol, rule));
   }
 
+  /** Undefined where nobody contests its path; otherwise whether it is the one that keeps the path closed. */
+  #contests(judgement: Judgement, problems: Problem[]): boolean | undefined {
+    const { place } = judgement;
+    const others = place === undefined ? undefined : this.#contested.get(keyOf(place, place.listen_path));
+    if (place === undefined || others === undefined) return undefined;
+    const names = others.filter((other) => other !== judgement).map(({ file }) => file);
+    const message = `is the listen path of ${names.join(", ")} too, and they ask callers for different things: none is served`;
+    problems.push(error(judgement, "$.proxy.listen_path", place.listen_path, message));
+    this.#places.set(keyOf(place, place.listen_path), judgement.file);
+    return others[0] === judgement;
+  }
+
   /** As in Tyk: of two equal paths the later gets its api_id as a suffix, and `_` as often as that is taken too. */
-  #claim(place: ClosedPath, judgement: Judgement, problems: Problem[]): string {
+  #claim(judgement: Judgement, problems: Problem[]): string | undefined {
+    const { place } = judgement;
+    if (place === undefined) return undefined;
     let path = place.listen_path;
-    const key = () => `${place.port} ${place.domain} ${path}`;
+    const key = () => keyOf(place, path);
     const holder = this.#places.get(key());
     if (holder !== undefined) {
       path += `-${judgement.api_id}`;
