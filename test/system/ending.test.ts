@@ -65,7 +65,7 @@ describe("SIGTERM", { concurrency: 3 }, () => {
   });
   after(() => service.close());
 
-  test("GOAWAY names no stream, then after a PING's round trip the last one; calls of between are served", async (context) => {
+  test("GOAWAY names no stream, then after two round trips of a PING the last one; calls of between are served", async (context) => {
     const gateway = await gatewayFor(context, LONG);
     const client = await WireClient.ready(gateway.port);
     context.after(() => client.close());
@@ -78,6 +78,8 @@ describe("SIGTERM", { concurrency: 3 }, () => {
     const ping = await client.expect("PING", (it) => it.type === f.Type.PING && !(it.flags & f.Flag.ACK));
     const second = open(client, `/${NAME}/Chat`);
     client.send(f.ping(ping.payload, true));
+    const again = await client.expect("PING", (it) => it.type === f.Type.PING && !(it.flags & f.Flag.ACK));
+    client.send(f.ping(again.payload, true));
     const late = await client.expectGoaway(f.Code.NO_ERROR);
     assert.equal(late.payload.readUInt32BE(0), second);
     client.habits.answers = true;

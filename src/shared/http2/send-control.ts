@@ -83,7 +83,7 @@ export function sendReset(c: Connection, id: number, code: number): void {
 }
 
 /** Our own PING; the first octet says what it is for. */
-export const PingPurpose = { ALIVE: 1, DRAIN: 2 } as const;
+export const PingPurpose = { ALIVE: 1, DRAIN: 2, DRAIN_AGAIN: 3 } as const;
 
 export function sendPing(c: Connection, purpose: number): void {
   const o = c.output;
@@ -114,8 +114,10 @@ export function sendGoaway(c: Connection, last: number, code: number, text: stri
 }
 
 /**
- * RFC 9113 section 6.8: the first GOAWAY names no stream, so that streams under way to us are still served; after the
- * PING's answer nothing older can arrive and the second names the last one.
+ * RFC 9113 section 6.8: the first GOAWAY names no stream, so that streams under way to us are still served; the second
+ * names the last one when nothing older can arrive. That is after two round trips of a PING, not one: many peers answer a
+ * PING before they write the requests that they began earlier (nghttp2 does, and all that stand on it). Between the
+ * rounds everything begun before the first GOAWAY was read has been written.
  */
 export function startDrain(c: Connection): void {
   if (c.dead || c.goawaySent) return;
@@ -123,10 +125,11 @@ export function startDrain(c: Connection): void {
   sendPing(c, PingPurpose.DRAIN);
 }
 
-/** The answer to the drain's PING (or, at `start` < 0, the patience for it is over). */
+/** The answer to one of the drain's PINGs. */
 export function finishDrain(c: Connection, buf: Buffer, start: number): void {
-  if (!c.goawaySent || c.goawayLast !== MAX_STREAM_ID || buf[start] !== PingPurpose.DRAIN) return;
-  endAdmission(c);
+  if (!c.goawaySent || c.goawayLast !== MAX_STREAM_ID) return;
+  if (buf[start] === PingPurpose.DRAIN) sendPing(c, PingPurpose.DRAIN_AGAIN);
+  else if (buf[start] === PingPurpose.DRAIN_AGAIN) endAdmission(c);
 }
 
 /** The second GOAWAY: streams above the last one seen are no longer processed. */
