@@ -3,6 +3,7 @@
 // It travels to workers as plain data.
 
 import type { GateDocument } from "../keys/gate-schema.js";
+import type { TargetPolicy } from "./target-policy.js";
 import type { CallSettings } from "./call-settings.js";
 
 /** "http" and "h2c" both carry cleartext HTTP/2 and differ only in the port whitelist; "https" is TLS. */
@@ -61,6 +62,8 @@ export interface ApiDefinition extends GateFields {
   readonly pinned_public_keys: Readonly<Record<string, string>>;
   readonly upstream_certificates_disabled: boolean;
   readonly certificate_pinning_disabled: boolean;
+  /** How targets are chosen, checked and left out; absent where nothing is said about it. */
+  readonly targeting?: TargetPolicy | undefined;
   /** Deadlines, breakers, retries, sizes of messages; absent where nothing is said about them. */
   readonly calls?: CallSettings | undefined;
 }

@@ -17,6 +17,7 @@ import { jsonPath, type Problem, showFound } from "./problem.js";
 import { SUPPORT } from "./support.js";
 import { isObject, supportTree, survey } from "./survey.js";
 import { parseTarget } from "./target.js";
+import { readTargetPolicy } from "./target-policy.js";
 import { compileHostTemplate, compilePathTemplate, hasVariables } from "./template.js";
 import { cipherProblem, proxyUrlProblem } from "./transport.js";
 
@@ -89,6 +90,9 @@ class Judge {
     const domain = this.#domain(found);
     this.#listenPath(found);
     const targets = this.#targets(found);
+    const targeting = readTargetPolicy(this.#document, targets.length, (level, path, message) =>
+      this.#add(level, path, message),
+    );
     this.#security(found, protocol);
     return {
       ...gate,
@@ -110,6 +114,7 @@ class Judge {
         transport: found.proxy.transport,
       },
       ...transportSecurity(found),
+      ...(targeting === undefined ? {} : { targeting }),
       ...(calls === undefined ? {} : { calls }),
     };
   }

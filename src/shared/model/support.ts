@@ -48,6 +48,7 @@ const HEADERS = "rewriting request metadata is not supported by this version, an
 const BODIES = "gRPC messages are not rewritten";
 const CODE = "custom code is not run";
 const ANALYTICS = "no analytics are recorded";
+const UPTIME = "tests over HTTP say nothing about a gRPC service: ask for sluice.health instead";
 const FOR_CACHE = "gRPC answers are not cached";
 
 const EXTENDED: Readonly<Record<string, Support>> = {
@@ -125,7 +126,7 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   id: quiet,
   slug: quiet,
   "proxy.structured_target_list": quiet,
-  "proxy.check_host_against_uptime_tests": ignored("targets are not checked for health by this version"),
+  "proxy.check_host_against_uptime_tests": ignored(UPTIME, (parents) => !checksHealth(parents[0]?.["sluice"])),
   "proxy.service_discovery.use_discovery_service": refused("targets cannot be discovered; list them in target_list"),
   "proxy.service_discovery": quiet,
   "proxy.transport.ssl_insecure_skip_verify": supported,
@@ -134,6 +135,11 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   "proxy.transport.ssl_max_version": supported,
   "proxy.transport.ssl_force_common_name_check": supported,
   "proxy.transport.proxy_url": supported,
+
+  /** Ours: how targets are chosen, checked and left out. */
+  "sluice.balance": supported,
+  "sluice.health": supported,
+  "sluice.ejection": supported,
 
   // Who may call. Tyk asks for none of these on a keyless API, so there they restrict nothing.
   use_standard_auth: supported,
@@ -236,8 +242,9 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   CORS: ignored("answers to browsers are the service's own", inside("CORS", "enable")),
   cache_options: ignored(FOR_CACHE, inside("cache_options", "enable_cache")),
   enable_batch_request_support: ignored("batches are not supported"),
-  uptime_tests: ignored("targets are not checked for health by this version", (parents) =>
-    hasChecks(parents[0]?.["uptime_tests"]),
+  uptime_tests: ignored(
+    UPTIME,
+    (parents) => hasChecks(parents[0]?.["uptime_tests"]) && !checksHealth(parents[0]?.["sluice"]),
   ),
   event_handlers: ignored("events are not sent"),
   notifications: ignored("events are not sent"),
@@ -263,6 +270,16 @@ function below(prefix: string, table: Readonly<Record<string, Support>>): Record
 
 function isOn(value: unknown, key: string): boolean {
   return typeof value === "object" && value !== null && (value as Record<string, unknown>)[key] === true;
+}
+
+/** `sluice` asks for health checks. */
+function checksHealth(ours: unknown): boolean {
+  const health = isRecord(ours) ? ours["health"] : undefined;
+  return isRecord(health) && (health["type"] === "grpc" || health["type"] === "tcp");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function hasChecks(value: unknown): boolean {
