@@ -8,6 +8,7 @@ import {
   decodeToPrimary,
   encodeMessage,
   type HealthState,
+  type PipeHandle,
   PROTOCOL_VERSION,
   type TcpHandle,
   type TicketKeys,
@@ -16,6 +17,7 @@ import {
   type WorkerConfig,
 } from "../shared/messages.js";
 import type { StoreChange } from "../shared/store/store.js";
+import { type HandOver, makeHandOver } from "./hand-over.js";
 
 /** An accepted connection that no worker has taken over yet. */
 export interface Connection {
@@ -54,6 +56,10 @@ export class WorkerProcess {
   readonly #inFlight: Connection[] = [];
   #sent = 0;
   #sharedUnconfirmed = 0;
+  /** Undefined until it is greeted, and where no pipe can be made: then connections go over the channel. */
+  #handOver: HandOver | undefined;
+  /** The worker's end of it, until the worker has it. */
+  #far: PipeHandle | undefined;
   #load = { adopted: 0, connections: 0, calls: 0 };
   #ready = false;
   #draining = false;
@@ -74,6 +80,7 @@ export class WorkerProcess {
     this.#process.on("error", () => {});
     this.#process.on("exit", (code: number, signal: string) => {
       this.#ready = false;
+      this.#closeFar();
       this.#nobodyAnswers();
       this.#settle(signal ? `signal ${signal}` : `exit code ${code}`, MOST_TURNS);
     });
@@ -104,7 +111,8 @@ export class WorkerProcess {
   give(connection: Connection): void {
     this.#sent += 1;
     this.#inFlight.push(connection);
-    this.#send({ type: "connection", id: this.#sent, port: connection.port }, connection.handle);
+    if (this.#handOver !== undefined) this.#handOver.give(connection.handle, connection.port);
+    else this.#send({ type: "connection", id: this.#sent, port: connection.port }, connection.handle);
   }
 
   /** The primary keeps its own descriptor: that is what keeps the port open without this worker. */
@@ -173,7 +181,7 @@ export class WorkerProcess {
     return this.#inFlight.splice(0);
   }
 
-  #send(message: ToWorker, handle?: TcpHandle): void {
+  #send(message: ToWorker, handle?: TcpHandle | PipeHandle): void {
     if (!this.#process.isConnected()) return;
     // node:cluster's types know sockets and servers only; child_process passes a bare handle on as it is.
     const beside = handle as unknown as Parameters<Worker["send"]>[1];
@@ -188,7 +196,7 @@ export class WorkerProcess {
   #obey(message: ToPrimary): void {
     switch (message.type) {
       case "hello":
-        this.#greet(message.protocol);
+        void this.#greet(message.protocol);
         return;
       case "configured":
         this.#configured(message.generation, message.problem);
@@ -199,24 +207,38 @@ export class WorkerProcess {
         return;
       case "load":
         this.#load = message;
-        this.#release(this.#inFlight.length - (this.#sent - message.adopted));
-        this.#events.relieved();
+        this.#confirmed(message.adopted);
         return;
       case "drained":
         return;
     }
   }
 
-  #greet(protocol: number): void {
+  async #greet(protocol: number): Promise<void> {
     if (protocol !== PROTOCOL_VERSION) {
       this.#events.refused(this, `it speaks version ${protocol} of the messages, this primary ${PROTOCOL_VERSION}`);
       return;
     }
+    const pair = await makeHandOver((adopted) => this.#confirmed(adopted));
+    if (pair !== undefined) this.#sendPipe(pair.handOver, pair.far);
     this.#greeted = true;
     this.#events.greeted(this);
     this.#send({ type: "tickets", keys: this.#tickets() });
     this.#send({ type: "configure", config: this.#config });
     this.#send({ type: "health", state: this.#health });
+  }
+
+  #sendPipe(handOver: HandOver, far: PipeHandle): void {
+    // It may have died meanwhile: then nobody would close these.
+    if (!this.#process.isConnected()) {
+      handOver.close();
+      far.close();
+      return;
+    }
+    this.#handOver = handOver;
+    this.#sharedUnconfirmed += 1;
+    this.#far = far;
+    this.#send({ type: "pipe" }, far);
   }
 
   #configured(generation: number, problem: string): void {
@@ -249,7 +271,20 @@ export class WorkerProcess {
   #receipt(): void {
     if (this.#sharedUnconfirmed > 0) this.#sharedUnconfirmed -= 1;
     else this.#release(1);
+    // It is the first of all.
+    this.#closeFar();
     this.#events.relieved();
+  }
+
+  /** @param adopted how many connections it has taken over since it began */
+  #confirmed(adopted: number): void {
+    this.#release(this.#inFlight.length - (this.#sent - adopted));
+    this.#events.relieved();
+  }
+
+  #closeFar(): void {
+    this.#far?.close();
+    this.#far = undefined;
   }
 
   #release(count: number): void {
@@ -261,13 +296,15 @@ export class WorkerProcess {
   // handle. Turns of the loop are enough, for the end of the channel is already there to be read.
   #settle(how: string, turns: number): void {
     setImmediate(() => {
-      if (this.#process.isConnected() && turns > 0) this.#settle(how, turns - 1);
+      const speaks = this.#process.isConnected() || this.#handOver?.ended === false;
+      if (speaks && turns > 0) this.#settle(how, turns - 1);
       // One turn more: messages read in this one are delivered in its ticks.
       else setImmediate(() => this.#end(how));
     });
   }
 
   #end(how: string): void {
+    this.#handOver?.close();
     // node:cluster itself forgets a worker only at `disconnect`.
     delete cluster.workers?.[this.#process.id];
     this.#events.ended(this, how);

@@ -13,7 +13,7 @@ import type { Policy } from "./model/policy.js";
 import type { StoreChange } from "./store/store.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** One port as the primary opens it and as the worker knows it again beside each connection. */
 export interface Port {
@@ -81,7 +81,9 @@ export type ToWorker =
   | { readonly type: "unlisten"; readonly port: number }
   /** Something in the store is different; what is remembered of it is forgotten, then `applied` is said. */
   | { readonly type: "changed"; readonly id: number; readonly change: StoreChange }
-  /** Beside it: an accepted socket of which nothing has been read. `id` rises by one within a worker's life. */
+  /** Beside it: the worker's end of the pipe that brings its connections (primary/hand-over.ts). */
+  | { readonly type: "pipe" }
+  /** Where there is no such pipe. Beside it: an accepted socket, nothing of it read. `id` rises by one within a worker's life. */
   | { readonly type: "connection"; readonly id: number; readonly port: number }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
   | { readonly type: "drain"; readonly timeoutMs: number };
@@ -108,6 +110,15 @@ export interface TcpHandle {
   close(done?: () => void): void;
 }
 
+/** A Unix socket, known by the members that child_process relies on. */
+export interface PipeHandle {
+  readonly fd: number;
+  onread: ((bytes: ArrayBuffer | undefined) => void) | null;
+  readStart(): number;
+  readStop(): number;
+  close(done?: () => void): void;
+}
+
 // Plain maps: a message can be read without what was sent before it, by a process of another build too.
 const coder = new Packr({ useRecords: false });
 
@@ -118,6 +129,7 @@ const WORKER_TYPES: readonly string[] = [
   "listen",
   "unlisten",
   "changed",
+  "pipe",
   "connection",
   "drain",
 ];

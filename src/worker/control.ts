@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import {
   decodeToWorker,
   encodeMessage,
+  type PipeHandle,
   PROTOCOL_VERSION,
   type TcpHandle,
   type ToPrimary,
@@ -17,6 +18,7 @@ import {
 } from "../shared/messages.js";
 import { Listeners } from "./listener.js";
 import type { CreateDataPlane, DataPlane } from "./plane.js";
+import { TakeOver } from "./take-over.js";
 
 // The primary counts what it hands over; what has ended since reaches it this late at most.
 const REPORT_MS = 100;
@@ -37,12 +39,14 @@ export function runWorker(createDataPlane: CreateDataPlane, log: Logger, exit: (
   // Otherwise node:cluster ends the process the moment the primary is gone, and running calls with it.
   cluster.worker.exitedAfterDisconnect = true;
   const control = new Control(createDataPlane, log, exit);
-  process.on("message", (bytes: unknown, handle: unknown) => control.receive(bytes, handle as TcpHandle | undefined));
+  process.on("message", (bytes: unknown, handle: unknown) => control.receive(bytes, handle as Handle | undefined));
   process.on("disconnect", () => control.primaryGone());
   control.send({ type: "hello", protocol: PROTOCOL_VERSION });
 }
 
 function ignore(): void {}
+
+type Handle = TcpHandle | PipeHandle;
 
 class Control {
   readonly #log: Logger;
@@ -52,6 +56,8 @@ class Control {
   /** One configuration after the other. */
   #configuring: Promise<void> = Promise.resolve();
   #config: WorkerConfig | undefined;
+  /** Undefined where connections come over the channel. */
+  #takeOver: TakeOver | undefined;
   #adopted = 0;
   #reportTimer: NodeJS.Timeout | undefined;
   #reported = { adopted: 0, connections: 0, calls: 0 };
@@ -70,7 +76,7 @@ class Control {
     if (process.connected) process.send?.(encodeMessage(message), undefined, undefined, ignore);
   }
 
-  receive(bytes: unknown, handle: TcpHandle | undefined): void {
+  receive(bytes: unknown, handle: Handle | undefined): void {
     const message = decodeToWorker(bytes);
     if (message === undefined) {
       this.#log.error("message from the primary not understood");
@@ -88,15 +94,18 @@ class Control {
     this.#drain(seconds === undefined ? DEFAULT_DRAIN_MS : seconds * 1_000);
   }
 
-  #obey(message: ToWorker, handle: TcpHandle | undefined): void {
+  #obey(message: ToWorker, handle: Handle | undefined): void {
     switch (message.type) {
+      case "pipe":
+        if (handle !== undefined) this.#takeOver = this.#openPipe(handle as PipeHandle);
+        return;
       case "connection":
         this.#adopted = message.id;
-        if (handle !== undefined) this.#plane.accept(handle, message.port);
+        if (handle !== undefined) this.#plane.accept(handle as TcpHandle, message.port);
         this.#reportLater();
         return;
       case "listen":
-        if (handle !== undefined) this.#listeners.add(handle, message.port);
+        if (handle !== undefined) this.#listeners.add(handle as TcpHandle, message.port);
         return;
       case "unlisten":
         this.#listeners.closePort(message.port);
@@ -119,6 +128,13 @@ class Control {
         this.#drain(message.timeoutMs);
         return;
     }
+  }
+
+  #openPipe(handle: PipeHandle): TakeOver {
+    return new TakeOver(handle, (connection, port) => {
+      this.#plane.accept(connection, port);
+      this.#reportLater();
+    });
   }
 
   async #configure(config: WorkerConfig): Promise<void> {
@@ -152,7 +168,7 @@ class Control {
 
   #reportIfChanged(): void {
     const { connections, calls } = this.#plane.load();
-    const adopted = this.#adopted;
+    const adopted = this.#takeOver?.adopted ?? this.#adopted;
     const last = this.#reported;
     if (connections === last.connections && calls === last.calls && adopted === last.adopted) return;
     this.#reported = { adopted, connections, calls };
