@@ -142,7 +142,7 @@ test("a setting that is switched off or empty is no problem, an unknown one that
   assert.notEqual(settings, undefined);
   assert.deepEqual(problems.map(printProblem), [
     "warning: tyk.conf $.somthing: is not a known field and has no effect (found true)",
-    "warning: tyk.conf $.upstream.max_conections: is not a known field and has no effect (found 3)",
+    "warning: tyk.conf $.upstream.max_conections: is not a known field and has no effect; did you mean max_connections? (found 3)",
   ]);
 });
 

@@ -25,7 +25,7 @@ const list = <Schema extends z.ZodType>(schema: Schema) => orAbsent(z.array(sche
 const map = <Schema extends z.ZodType>(schema: Schema) =>
   orAbsent(z.record(z.string(), schema, { error: "must be an object" }));
 
-const required = z.string({ error: "must be a string" });
+const required = z.string({ error: ({ input }) => (input === undefined ? "is missing" : "must be a string") });
 
 const authConfig = object({
   disable_header: flag,

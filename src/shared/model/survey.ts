@@ -2,6 +2,7 @@
 // Responsible for when a value counts as set. Must not know: which fields there are, types of supported ones.
 // Runs: once per document at load.
 
+import { nearest } from "./likeness.js";
 import { jsonPath, showFound } from "./problem.js";
 import type { Support } from "./support.js";
 
@@ -115,6 +116,8 @@ function unknown(key: string, value: unknown, node: TableNode, path: readonly st
   // Tyk reads names whatever their case, so a restriction spelt otherwise is a restriction there, also one that says false.
   const meant = [...node.children.keys()].find((name) => name.toLowerCase() === key.toLowerCase());
   if (meant === undefined && !doesSomething(value)) return;
-  const message = meant === undefined ? "is not a known field and has no effect" : `must be written ${meant}`;
+  const alike = nearest(key, node.children.keys());
+  const hint = alike === undefined || alike === "*" ? "" : `; did you mean ${alike}?`;
+  const message = meant === undefined ? `is not a known field and has no effect${hint}` : `must be written ${meant}`;
   findings.push({ refused: meant !== undefined, path: jsonPath(path), found: showFound(value), message });
 }
