@@ -1,5 +1,6 @@
 // Between a plan and its call: asks the gate, takes units of limits, and turns denials into answers. The gate's decision
-// is kept with the plan, so that a call whose fields came before costs a comparison and a few integer operations.
+// is kept under the credential for the whole worker, so that a call whose key came before, on whichever connection, costs
+// a few comparisons and integer operations.
 // Contract: the heads of admit/gate.ts and admit/limits/limit.ts. Runs once per call of an API with a gate.
 
 import { FieldKind } from "../../shared/http2/hpack/field.js";
@@ -8,14 +9,18 @@ import type { Decision } from "../admit/decision.js";
 import type { Gate } from "../admit/gate.js";
 import type { LimitEngine } from "../admit/limits/engine.js";
 import { readHeaders } from "../admit/limits/headers.js";
-import { ADMIT, API_RATE, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
+import { verdictOf } from "../admit/limit-verdict.js";
+import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
 import * as verdicts from "../admit/verdicts.js";
 import { sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
+import { Decisions, type Scope } from "./decisions.js";
 import { preparedFor } from "./forwarding.js";
-import type { Prepared } from "./plan.js";
+import { scopeText } from "./key-fields.js";
+import type { Plan } from "./plan.js";
+import type { Rules } from "./planner.js";
 import { RateFields } from "./rate-fields.js";
 import type { Relay } from "./relay.js";
 
@@ -30,8 +35,11 @@ export class Admission {
   readonly gate: Gate;
   readonly engine: LimitEngine;
   readonly rates: RateFields;
+  readonly decisions = new Decisions();
   options: AdmissionOptions;
   private readonly relay: Relay;
+  /** The configuration that the decisions were made under. */
+  private rules: Rules | null = null;
 
   constructor(relay: Relay, gate: Gate, engine: LimitEngine, options: AdmissionOptions) {
     this.relay = relay;
@@ -43,13 +51,14 @@ export class Admission {
 
   admit(call: Call, list: FieldList): void {
     const { plan } = call;
-    const now = this.relay.now;
-    const known = plan.prepared;
-    if (known !== null && known.decision !== null && this.gate.holds(known.decision, now)) {
-      this.judge(call, known);
-      return;
+    const scope = plan.scope ?? this.scopeOf(plan);
+    if (scope !== null) {
+      const known = this.decisions.find(scope, call.volatile, plan.keys);
+      if (known !== null && this.gate.holds(known, this.relay.now)) {
+        this.judge(call, known);
+        return;
+      }
     }
-    call.prepared = null;
     const request = {
       api: plan.gate!,
       method: plan.method,
@@ -62,18 +71,31 @@ export class Admission {
     if (decision !== 0) this.decided(call, decision);
   }
 
-  private decided(call: Call, decision: Decision): void {
-    const { plan } = call;
-    const prepared = preparedFor(plan, decision, plan.rules.pools[plan.route!.id]!);
-    if (decision.validUntil > 0) plan.prepared = prepared;
-    if (!call.finished) this.judge(call, prepared);
+  /** Null for a plan that no other request will have. */
+  private scopeOf(plan: Plan): Scope | null {
+    if (!plan.repeats) return null;
+    if (this.rules !== plan.rules) {
+      this.decisions.clear();
+      this.rules = plan.rules;
+    }
+    plan.scope = this.decisions.scope(scopeText(plan));
+    return plan.scope;
   }
 
-  private judge(call: Call, prepared: Prepared): void {
-    const decision = prepared.decision!;
-    call.prepared = prepared;
+  private decided(call: Call, decision: Decision): void {
+    const { plan } = call;
+    // Rules that came meanwhile have cleared the memory, and this plan is used no more.
+    if (decision.validUntil > 0 && plan.scope !== null && plan.rules === this.rules) {
+      this.decisions.remember(plan.scope, call.volatile, plan.keys, decision);
+    }
+    if (!call.finished) this.judge(call, decision);
+  }
+
+  private judge(call: Call, decision: Decision): void {
+    call.decision = decision;
     if (decision.verdict !== 0) return this.deny(call, this.gate.verdicts[decision.verdict]!);
     if (decision.reply !== undefined) return this.reply(call, decision.reply);
+    call.prepared = preparedFor(call.plan, decision);
     const { limits } = decision;
     if (limits === null) return this.relay.start(call);
     const now = this.relay.now;
@@ -96,7 +118,7 @@ export class Admission {
   /** The unit that was refused says which row, and when it may help to come back. */
   private limited(call: Call, limits: LimitSet, now: number): void {
     const kind = limits.denied?.kind;
-    const id = kind === QUOTA ? verdicts.QUOTA : kind === API_RATE ? verdicts.API_RATE : verdicts.KEY_RATE;
+    const id = verdictOf(limits.denied);
     const retry = limits.retryMs(now);
     const fields: Record<string, string> = {};
     if (retry > 0 && kind !== QUOTA) {

@@ -1,19 +1,25 @@
 // One proxied call: the caller's stream, at most one upstream stream at a time, and what is needed to send the request
 // again while the service has not processed it. Made once per call: flat, numbers and links only.
 
+import type { Timed } from "../../shared/base/deadline-wheel.js";
 import type { ReadBlock } from "../../shared/base/read-block.js";
 import type { Field } from "../../shared/http2/hpack/field.js";
 import type { Stream } from "../../shared/http2/stream.js";
+import type { Decision } from "../admit/decision.js";
 import type { Waiting } from "../admit/limits/waiting.js";
 import type { Endpoint } from "../upstream/endpoint.js";
+import type { Link } from "../upstream/link.js";
 import type { ControlRequest } from "./control-request.js";
 import type { MessageMeter } from "./message-meter.js";
+import type { MessageScreen } from "./message-screen.js";
 import type { Plan, Prepared } from "./plan.js";
 
-export class Call {
+export class Call implements Timed {
   readonly down: Stream;
   readonly plan: Plan;
-  /** What was decided about it; null while the gate is still asking. */
+  /** What the gate decided about it; null before that, and where nobody decides. */
+  decision: Decision | null = null;
+  /** What is forwarded; null while the gate is still asking. */
   prepared: Prepared | null;
   /** It waits for a unit of a limit. */
   limits: Waiting | null = null;
@@ -28,6 +34,24 @@ export class Call {
   given = false;
   /** Set when the primary answers instead of a service. */
   control: ControlRequest | null = null;
+  /** How long it may take from its arrival on, ms; 0 = as long as it likes. */
+  timeoutMs = 0;
+  /** The operator's bound is what it must keep, not the caller's deadline. */
+  bounded = false;
+  /** When that is over, ms on the monotonic clock; 0 while there is no such time. */
+  deadline = 0;
+  due = 0;
+  slot = -1;
+  next: Timed | null = null;
+  previous: Timed | null = null;
+  /** The connection it is on, or was on until what came of it was told. */
+  link: Link | null = null;
+  /** What its breaker let it in with; -1 while there is nothing to tell the breaker. */
+  ticket = -1;
+  /** How often it was sent, in the caller's eyes: moves are not counted. */
+  attempts = 1;
+  /** It waits for its next attempt. */
+  waitsToRetry = false;
   /** How often it moved on unseen. */
   moves = 0;
   /** The caller has sent everything. */
@@ -43,7 +67,13 @@ export class Call {
   finished = false;
   /** The service has said that it did not process the call (RFC 9113 sections 6.8 and 8.7). */
   unprocessed = false;
+  /** :status of the response, 0 before it. */
+  httpStatus = 0;
+  /** DATA octets of responses, without padding. */
+  responseBytes = 0;
   meter: MessageMeter | null = null;
+  /** The request's messages, where they are limited; those of the response are in `meter`. */
+  requestScreen: MessageScreen | null = null;
   /** The request's DATA so far, held for sending it again: the first piece, then the others. */
   heldBlock: ReadBlock | null = null;
   heldStart = 0;
@@ -58,7 +88,7 @@ export class Call {
   constructor(down: Stream, plan: Plan, volatile: readonly Field[], requestEnded: boolean) {
     this.down = down;
     this.plan = plan;
-    this.prepared = plan.prepared;
+    this.prepared = plan.gate === null ? plan.prepared : null;
     this.volatile = volatile;
     this.requestEnded = requestEnded;
   }

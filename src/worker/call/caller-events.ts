@@ -18,7 +18,7 @@ import { ANSWERS } from "./answers.js";
 import { Call } from "./call.js";
 import { ControlRequest } from "./control-request.js";
 import type { Plan } from "./plan.js";
-import { makePlan, mayRepeat } from "./planner.js";
+import { makePlan } from "./planner.js";
 import type { Relay } from "./relay.js";
 
 const NOTHING = Buffer.alloc(0);
@@ -80,7 +80,7 @@ export class CallerEvents implements ConnectionEvents {
 
   private makePlan(c: Connection, caller: Caller, list: FieldList): Plan {
     const plan = makePlan(list, c, caller.origin, this.relay.rules);
-    if (mayRepeat(plan)) caller.plans.remember(plan);
+    if (plan.repeats) caller.plans.remember(plan);
     return plan;
   }
 

@@ -1,6 +1,6 @@
 // What a target gets of a request's header list: the rewritten pseudo-fields, everything else in its order, and the
-// caller's address. Governed by RFC 9110 section 7.6, RFC 9113 section 8.3 and Tyk's proxy rules (spec 6.5). Runs once
-// per decision.
+// caller's address. Governed by RFC 9110 section 7.6, RFC 9113 section 8.3 and Tyk's proxy rules (spec 6.5). Made once
+// per plan and rewritten path; found again once per call of an API with a gate.
 
 import { Field, FieldKind, type FieldStore } from "../../shared/http2/hpack/field.js";
 import type { Target } from "../../shared/model/api-definition.js";
@@ -8,39 +8,50 @@ import { parseTarget } from "../../shared/model/target.js";
 import { STRIP_NOTHING, type StripPlan, stripCookie, stripPath } from "../admit/credentials/strip.js";
 import type { Decision } from "../admit/decision.js";
 import type { Route } from "../route/route.js";
-import type { TargetPool } from "../upstream/target-pool.js";
 import { Outgoing } from "./outgoing.js";
 import { type Plan, Prepared } from "./plan.js";
 
 /** Dropped on the way to the service (RFC 9110 7.6.1 and Tyk's list); connection-specific fields never get here. */
 export const DROPPED: ReadonlySet<string> = new Set(["proxy-authorization", "proxy-authenticate", "trailer"]);
 
-/** What is forwarded under `decision`; the work done for the decision before is kept where it is the same. */
-export function preparedFor(plan: Plan, decision: Decision | null, pools: readonly TargetPool[]): Prepared {
-  const before = plan.prepared;
-  if (before !== null && before.decision !== null && decision !== null && before.pools === pools) {
-    const { strip, rewritten } = before.decision;
-    if (strip === decision.strip && rewritten === decision.rewritten && before.outgoing.length > 0) {
-      return new Prepared(decision, pools, before.outgoing);
-    }
+/** Rewritten paths of one plan that are kept: meta data of keys may make as many as there are keys. */
+const REWRITES = 8;
+
+/** What is forwarded under `decision`, which lets the call through; null where nobody decides. */
+export function preparedFor(plan: Plan, decision: Decision | null): Prepared {
+  const strip = decision === null ? STRIP_NOTHING : decision.strip;
+  const rewritten = decision === null ? undefined : decision.rewritten;
+  const last = plan.prepared;
+  if (last !== null && last.strip === strip && last.rewritten === rewritten) return last;
+  const found = plan.rewrites?.find((each) => each.strip === strip && each.rewritten === rewritten);
+  if (found !== undefined) return found;
+  const made = prepare(plan, strip, rewritten);
+  if (last === null) plan.prepared = made;
+  else {
+    plan.rewrites ??= [];
+    if (plan.rewrites.length >= REWRITES) plan.rewrites.shift();
+    plan.rewrites.push(made);
   }
-  if (decision !== null && decision.verdict !== 0) return new Prepared(decision, pools, []);
+  return made;
+}
+
+function prepare(plan: Plan, strip: StripPlan, rewritten: string | undefined): Prepared {
   const route = plan.route!;
-  const strip = decision?.strip ?? STRIP_NOTHING;
-  const rewritten = decision?.rewritten;
+  const nowhere = new Prepared(strip, rewritten, [], []);
   const elsewhere = rewritten === undefined || rewritten.startsWith("/") ? null : parseTarget(rewritten);
   if (elsewhere !== null) {
     // A rewrite to a whole URL names another service; one that cannot be read reaches none.
-    if ("problem" in elsewhere) return new Prepared(decision, [], []);
+    if ("problem" in elsewhere) return nowhere;
     const pool = plan.rules.poolFor(elsewhere, route);
-    if (pool === null) return new Prepared(decision, [], []);
+    if (pool === null) return nowhere;
     const query = elsewhere.query === "" ? "" : `?${elsewhere.query}`;
-    return new Prepared(decision, [pool], [forTarget(plan, route, elsewhere, strip, elsewhere.basePath + query)]);
+    const outgoing = forTarget(plan, route, elsewhere, strip, elsewhere.basePath + query);
+    return new Prepared(strip, rewritten, [pool], [outgoing]);
   }
   const outgoing = route.targets.map((target) =>
     forTarget(plan, route, target, strip, pathFor(plan, route, target, strip, rewritten)),
   );
-  return new Prepared(decision, pools, outgoing);
+  return new Prepared(strip, rewritten, plan.rules.pools[route.id]!, outgoing);
 }
 
 function pathFor(plan: Plan, route: Route, target: Target, strip: StripPlan, rewritten: string | undefined): string {

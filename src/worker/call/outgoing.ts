@@ -1,5 +1,5 @@
-// The header list that one target gets, and its encoded form for each upstream connection: made once per decision, with
-// gaps for the fields that change with every call, whose literals are put in at the end. Runs once per call.
+// The header list that one target gets, and its encoded form for each upstream connection: made once per plan, with gaps
+// for the fields that change with every call and for credentials, whose literals are put in at the end. Runs once per call.
 
 import type { Connection } from "../../shared/http2/connection.js";
 import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
@@ -36,8 +36,9 @@ export class Outgoing {
 
   /** The size of the list as SETTINGS_MAX_HEADER_LIST_SIZE counts it. */
   sizeWith(volatile: readonly Field[]): number {
+    const { gaps } = this;
     let { size } = this;
-    for (let i = 0; i < volatile.length; i++) size += volatile[i]!.size;
+    for (let i = 0; i < gaps.length; i++) size += volatile[gaps[i]!]!.size;
     return size;
   }
 

@@ -1,29 +1,40 @@
 // What is to be done with requests that carry certain fields on a certain connection: decided once, repeated while the
 // same fields (by identity) come again. A field that changes with every call and decides nothing leaves a gap in the
-// plan that any value fills. Made on the slow path by planner.ts; looked up once per call.
+// plan that any value fills, and so does the credential: what it decides is remembered by decisions.ts, for all
+// connections. Made on the slow path by planner.ts; looked up once per call.
 
 import type { Connection } from "../../shared/http2/connection.js";
 import type { Field, FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { ApiGate } from "../admit/api-gate.js";
-import type { Decision } from "../admit/decision.js";
+import type { StripPlan } from "../admit/credentials/strip.js";
 import type { Route } from "../route/route.js";
 import type { TargetPool } from "../upstream/target-pool.js";
 import type { Answer } from "./answers.js";
+import type { CallRule } from "./call-rules.js";
+import type { Scope } from "./decisions.js";
+import { fixedTimeout, Timeout, timeoutPlace } from "./departure.js";
 import type { Outgoing } from "./outgoing.js";
 import type { Origin, Rules } from "./planner.js";
 
-/** What the gate decided about a plan's calls, and what is forwarded then. */
+/** What is forwarded of a plan's calls, and where to: the same for every credential unless it brings another path. */
 export class Prepared {
-  /** Null on an API that the gate has nothing to say about. */
-  readonly decision: Decision | null;
+  readonly strip: StripPlan;
+  /** The path or URL that a rewrite made; undefined: as it came. */
+  readonly rewritten: string | undefined;
   /** The targets' pools, in order. */
   readonly pools: readonly TargetPool[];
   /** The header list for each of them. */
   readonly outgoing: readonly Outgoing[];
 
-  constructor(decision: Decision | null, pools: readonly TargetPool[], outgoing: readonly Outgoing[]) {
-    this.decision = decision;
+  constructor(
+    strip: StripPlan,
+    rewritten: string | undefined,
+    pools: readonly TargetPool[],
+    outgoing: readonly Outgoing[],
+  ) {
+    this.strip = strip;
+    this.rewritten = rewritten;
     this.pools = pools;
     this.outgoing = outgoing;
   }
@@ -32,6 +43,7 @@ export class Prepared {
 export interface PlanParts {
   readonly fields: readonly (Field | null)[];
   readonly names: readonly FieldName[];
+  readonly keys: readonly number[];
   readonly rules: Rules;
   readonly connection: Connection;
   readonly origin: Origin;
@@ -43,12 +55,17 @@ export interface PlanParts {
   readonly control: boolean;
   readonly route: Route | null;
   readonly gate: ApiGate | null;
+  readonly rule: CallRule | null;
 }
 
 export class Plan {
   /** The caller's fields; null at a gap, whose name stands in `names`. */
   readonly fields: readonly (Field | null)[];
   readonly names: readonly FieldName[];
+  /** Which of the gaps, in order, hold what the gate knows callers by. */
+  readonly keys: readonly number[];
+  /** Requests with these fields may come again: nothing that stands in them changes with every call. */
+  readonly repeats: boolean;
   /** The configuration it was made under. */
   readonly rules: Rules;
   /** The connection it was made for. */
@@ -68,13 +85,26 @@ export class Plan {
   readonly route: Route | null;
   /** What decides about its calls; null where everybody may call. */
   readonly gate: ApiGate | null;
-  /** What was last decided, as long as it holds. */
+  /** What its definition says about the course of calls; null where it says nothing. */
+  readonly rule: CallRule | null;
+  /** Where the caller's deadline stands: see departure.ts. */
+  readonly timeoutPlace: number;
+  /** The deadline that all its calls have, ms; of no use where it stands in a gap. */
+  readonly timeoutMs: number;
+  /** Its calls have a time that they must keep. */
+  readonly timed: boolean;
+  /** What its decisions are remembered under; null before the first, and where none is. */
+  scope: Scope | null = null;
+  /** What is forwarded; made with the first decision that lets a call through. */
   prepared: Prepared | null = null;
+  /** The same for other paths, where rewrites look at the key: the last few. */
+  rewrites: Prepared[] | null = null;
   readonly gaps: number;
 
   constructor(parts: PlanParts) {
     this.fields = parts.fields;
     this.names = parts.names;
+    this.keys = parts.keys;
     this.rules = parts.rules;
     this.connection = parts.connection;
     this.origin = parts.origin;
@@ -87,9 +117,18 @@ export class Plan {
     this.control = parts.control;
     this.route = parts.route;
     this.gate = parts.gate;
+    this.rule = parts.rule;
+    this.timeoutPlace = parts.grpc ? timeoutPlace(parts.fields, parts.names) : Timeout.NONE;
+    this.timeoutMs = this.timeoutPlace === Timeout.FIXED ? fixedTimeout(parts.fields) : Number.POSITIVE_INFINITY;
+    this.timed = this.timeoutPlace !== Timeout.NONE || (parts.rule !== null && parts.rule.boundMs > 0);
     let gaps = 0;
-    for (const field of parts.fields) if (field === null) gaps++;
+    let repeats = true;
+    for (const field of parts.fields) {
+      if (field === null) gaps++;
+      else if (!field.stable) repeats = false;
+    }
     this.gaps = gaps;
+    this.repeats = repeats;
   }
 
   /** True when `list` differs from the plan's fields only in its gaps. */

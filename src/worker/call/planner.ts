@@ -13,8 +13,10 @@ import type { AllowList } from "../tls/allow-list.js";
 import type { PeerCertificate } from "../tls/peer-certificate.js";
 import type { TargetPool } from "../upstream/target-pool.js";
 import { ANSWERS, type Answer } from "./answers.js";
+import type { RouteRules } from "./call-rules.js";
 import { isControlPath } from "./control-request.js";
 import { DROPPED, preparedFor } from "./forwarding.js";
+import { isKeyField } from "./key-fields.js";
 import { Plan } from "./plan.js";
 
 /** What a worker's configuration says about requests; a new one is made for every configuration. */
@@ -29,6 +31,8 @@ export interface Rules {
   poolFor(target: Target, route: Route): TargetPool | null;
   /** By route number, what the gate asks; null where everybody may call. */
   readonly gates: readonly (ApiGate | null)[];
+  /** By route number, what is said about the course of calls; null where nothing is. */
+  readonly calls: readonly (RouteRules | null)[];
   /** By route number, whose certificates may call; null where none is needed. */
   readonly allowed: readonly (AllowList | null)[];
   /** Where the primary answers `/tyk/…` of the main port; empty where the control API has a port of its own. */
@@ -67,10 +71,13 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   } else if (method !== "GET" && method !== "HEAD") answer = ANSWERS.methodNotAllowed;
   if (answer !== null) route = null;
   const gate = route === null ? null : rules.gates[route.id]!;
-  const fields = list.fields.slice(0, list.length);
+  const rule = route === null ? null : (rules.calls[route.id]?.ruleFor(method, path) ?? null);
+  const all = list.fields.slice(0, list.length);
+  const fields = all.map((field) => (isGap(field, gate) ? null : field));
   const plan = new Plan({
-    fields: fields.map((field) => (isGap(field, gate) ? null : field)),
-    names: fields.map((field) => field.name),
+    fields,
+    names: all.map((field) => field.name),
+    keys: gate === null ? [] : keysOf(all, fields, gate),
     rules,
     connection: c,
     origin,
@@ -82,8 +89,9 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
     control: forControl && answer === null,
     route,
     gate,
+    rule,
   });
-  if (route !== null && gate === null) plan.prepared = preparedFor(plan, null, rules.pools[route.id]!);
+  if (route !== null && gate === null) plan.prepared = preparedFor(plan, null);
   return plan;
 }
 
@@ -101,32 +109,37 @@ function healthPath(path: string, origin: Origin, rules: Rules): "hello" | "read
   return bare === rules.healthPath ? "hello" : bare === rules.readyPath ? "ready" : null;
 }
 
-/** A field that is not interned and that nothing is decided by. */
-function isGap(field: Field, gate: ApiGate | null): boolean {
-  return !field.stable && !decides(field.name, gate);
+/** The gaps' ordinal numbers of the fields that a gate knows callers by. */
+function keysOf(all: readonly Field[], fields: readonly (Field | null)[], gate: ApiGate): number[] {
+  const keys: number[] = [];
+  let gap = 0;
+  for (let i = 0; i < all.length; i++) {
+    if (fields[i] !== null) continue;
+    if (isKeyField(all[i]!.name, gate)) keys.push(gap);
+    gap++;
+  }
+  return keys;
 }
 
-function decides(name: FieldName, gate: ApiGate | null): boolean {
-  if (gate?.fields.includes(name.text) === true) return true;
+/** A field that nothing in the plan hangs on, or whose value may be another with every call. */
+function isGap(field: Field, gate: ApiGate | null): boolean {
+  const { name } = field;
+  if (gate?.fields.includes(name.text) === true) return isKeyField(name, gate);
+  // Interned or not: as many come over one connection as callers stand behind it.
+  if (name.kind === FieldKind.CREDENTIAL || name.kind === FieldKind.COOKIE) return true;
+  return !field.stable && !decides(name);
+}
+
+function decides(name: FieldName): boolean {
   switch (name.kind) {
     case FieldKind.REGULAR:
       return DROPPED.has(name.text);
-    case FieldKind.COOKIE:
     case FieldKind.USER_AGENT:
     case FieldKind.GRPC_TIMEOUT:
     case FieldKind.CONTENT_LENGTH:
     case FieldKind.GRPC_ENCODING:
       return false;
-    case FieldKind.CREDENTIAL:
-      // What an API strips is stripped from its own list of fields; proxy-authorization goes always.
-      return DROPPED.has(name.text) || gate !== null;
     default:
       return true;
   }
-}
-
-/** True when requests with the plan's fields may come again: nothing that decides changes with every call. */
-export function mayRepeat(plan: Plan): boolean {
-  for (const field of plan.fields) if (field !== null && !field.stable) return false;
-  return true;
 }

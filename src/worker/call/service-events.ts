@@ -43,7 +43,7 @@ export class ServiceEvents implements ConnectionEvents {
       call.measured = list.contentLength >= 0;
       if (call.heldBlock !== null) this.relay.held.release(call);
     }
-    const session = call.prepared!.decision?.session ?? null;
+    const session = call.decision === null ? null : call.decision.session;
     if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
     else this.sendWithRates(call, list, memo, end);
     if (end) this.complete(call, up);
@@ -56,7 +56,7 @@ export class ServiceEvents implements ConnectionEvents {
     const c = down.connection;
     const admission = this.relay.admission!;
     const { rates, options, engine } = admission;
-    const { limits } = call.prepared!.decision!;
+    const { limits } = call.decision!;
     const length = rates.encode(limits, options.quotaHeaders, this.relay.now, engine.offset);
     if (rates.has(list)) {
       const fields = rates.without(list);

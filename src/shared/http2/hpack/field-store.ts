@@ -5,10 +5,12 @@
  *
  * Bounded: a cache of four ways with a second chance for what was met again; forgetting costs identity, never
  * correctness. A name whose values keep being new (timeouts, trace and request ids) is volatile: its fields are made
- * fresh, `stable` false, and looked up again only now and then.
+ * fresh, `stable` false, and looked up again only now and then. Values of credentials have a table of their own,
+ * where the two forms of one value may be two objects.
  *
  * Must not know: tables, header blocks, connections. Runs for each literal decoded and each field made by ourselves.
  */
+import { CredentialStore } from "./credential-store.js";
 import { FieldKind } from "./field-kind.js";
 import { Field, type FieldName } from "./field-record.js";
 import { NameStore } from "./name-store.js";
@@ -25,6 +27,10 @@ export interface FieldStoreLimits {
   valueBytes?: number;
   /** Names remembered beside those that have a meaning of their own. */
   names?: number;
+  /** Slots for values of credentials, in a table of their own; a power of two. */
+  credentials?: number;
+  /** Octets of those values, by Field.size. */
+  credentialBytes?: number;
 }
 
 const WAYS = 4;
@@ -41,10 +47,12 @@ const HEAT_RETRY = 8;
 const FIRST_SKIP = 256;
 const LAST_SKIP = 16384;
 
+/** A hundred thousand keys in use find room: half the slots, and tokens of a hundred octets. */
+const CREDENTIALS = 1 << 18;
+const CREDENTIAL_BYTES = 24 << 20;
+
 function heatLimit(kind: number): number {
-  return (kind >= FieldKind.METHOD && kind <= FieldKind.STATUS) || kind === FieldKind.CREDENTIAL
-    ? HEAT_LIMIT_DECISIVE
-    : HEAT_LIMIT;
+  return kind >= FieldKind.METHOD && kind <= FieldKind.STATUS ? HEAT_LIMIT_DECISIVE : HEAT_LIMIT;
 }
 
 function powerOfTwo(n: number): number {
@@ -60,6 +68,8 @@ export class FieldStore {
   bytes = 0;
   /** The static table's fields by index; 0 is unused. */
   readonly statics: Field[] = [];
+  /** Values of credentials. */
+  readonly credentials: CredentialStore;
 
   readonly #entries: number;
   readonly #maxBytes: number;
@@ -76,6 +86,10 @@ export class FieldStore {
     this.#entries = powerOfTwo(limits.entries ?? 8192);
     this.#maxBytes = limits.bytes ?? 4 << 20;
     this.#maxValue = limits.valueBytes ?? 4096;
+    this.credentials = new CredentialStore({
+      entries: limits.credentials ?? CREDENTIALS,
+      bytes: limits.credentialBytes ?? CREDENTIAL_BYTES,
+    });
     this.#seed = (Math.random() * 0x7fffffff) | 0;
     this.#names = new NameStore(this.#text, limits.names ?? 1024, FIRST_SKIP, this.#seed);
     this.#hashes = new Int32Array(this.#entries);
@@ -120,6 +134,10 @@ export class FieldStore {
   /** A field that no slot knows: the static table's, or a new one, kept unless its name is volatile. */
   #make(hash: number, name: FieldName, value: string, neverIndexed: boolean): Field {
     const index = neverIndexed ? 0 : staticIndexOf(name.staticIndex, value);
+    if (name.credential) {
+      if (index !== 0) return this.statics[index]!;
+      return this.credentials.keep(hash, new Field(name, value, neverIndexed, true));
+    }
     if (index !== 0) return this.#keep(hash, this.statics[index]!);
     if (this.#isVolatile(name)) return new Field(name, value, neverIndexed, false);
     return this.#keep(hash, new Field(name, value, neverIndexed, true));
@@ -129,10 +147,10 @@ export class FieldStore {
   settle(field: Field): Field {
     if (field.stable || field.value.length > this.#maxValue) return field;
     const hash = hashText(field.value, this.#seedOf(field.name, false, field.neverIndexed));
-    return (
-      this.#findText(hash, field.name, field.value, field.neverIndexed) ??
-      this.#keep(hash, new Field(field.name, field.value, field.neverIndexed, true))
-    );
+    const known = this.#findText(hash, field.name, field.value, field.neverIndexed);
+    if (known !== null) return known;
+    const settled = new Field(field.name, field.value, field.neverIndexed, true);
+    return field.name.credential ? this.credentials.keep(hash, settled) : this.#keep(hash, settled);
   }
 
   /** The name whose string literal holds these octets, or null where its Huffman form is at fault. */
@@ -154,6 +172,7 @@ export class FieldStore {
       return this.#freshFromWire(name, buf, start, end, huffman, neverIndexed);
     }
     const hash = hashOctets(buf, start, end, this.#seedOf(name, huffman, neverIndexed));
+    if (name.credential) return this.#credentialFromWire(hash, name, buf, start, end, huffman, neverIndexed);
     const base = hash & (this.#entries - WAYS);
     for (let i = base; i < base + WAYS; i++) {
       if (this.#hashes[i] !== hash) continue;
@@ -179,6 +198,31 @@ export class FieldStore {
     const length = this.#text.read(buf, start, end, huffman);
     if (length < 0) return null;
     return new Field(name, this.#text.text(length), neverIndexed, false);
+  }
+
+  /** A credential's value is kept at its second sight; its first costs neither room nor what is kept. */
+  #credentialFromWire(
+    hash: number,
+    name: FieldName,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    huffman: boolean,
+    neverIndexed: boolean,
+  ): Field | null {
+    const { credentials } = this;
+    const known = credentials.find(hash, name, neverIndexed, buf, start, end, huffman);
+    if (known !== null) return known;
+    const length = this.#text.read(buf, start, end, huffman);
+    if (length < 0) return null;
+    const value = this.#text.text(length);
+    if (length > this.#maxValue || !credentials.metBefore(hash)) return new Field(name, value, neverIndexed, false);
+    if (!huffman) return this.#make(hash, name, value, neverIndexed);
+    // One slot for each: a caller codes its key one way, and the other form may be an object of its own.
+    const plain = hashText(value, this.#seedOf(name, false, neverIndexed));
+    const field = this.#findText(plain, name, value, neverIndexed) ?? new Field(name, value, neverIndexed, true);
+    field.wire = copyOf(buf, start, end);
+    return credentials.keep(hash, field);
   }
 
   #newFromWire(
@@ -207,6 +251,7 @@ export class FieldStore {
   }
 
   #findText(hash: number, name: FieldName, value: string, neverIndexed: boolean): Field | null {
+    if (name.credential) return this.credentials.findText(hash, name, neverIndexed, value);
     const base = hash & (this.#entries - WAYS);
     for (let i = base; i < base + WAYS; i++) {
       if (this.#hashes[i] !== hash) continue;
