@@ -107,6 +107,7 @@ export interface TcpHandle {
   onconnection: ((status: number, connection: TcpHandle | undefined) => void) | null;
   listen(backlog: number): number;
   getsockname(into: { address?: string; port?: number }): number;
+  getpeername(into: { address?: string; port?: number }): number;
   close(done?: () => void): void;
 }
 

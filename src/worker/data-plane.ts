@@ -25,14 +25,15 @@ import { CallerEvents } from "./call/caller-events.js";
 import { HeldRequests } from "./call/held-request.js";
 import { Relay } from "./call/relay.js";
 import { ServiceEvents } from "./call/service-events.js";
-import { Caller, type CallerContext } from "./downstream/caller.js";
+import { Caller, type CallerContext, plainAddress } from "./downstream/caller.js";
+import { Census } from "./downstream/census.js";
 import { makeHttp1Server } from "./downstream/http1-answers.js";
 import { plainTransport, type Transport } from "./downstream/transport.js";
 import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
 import { Offload, threadsPerWorker } from "./offload/offload.js";
-import { callerOptions, upstreamOptions } from "./options.js";
+import { callerOptions, censusLimits, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
@@ -58,6 +59,7 @@ class Plane implements DataPlane {
   private readonly turn = new Turn(this.clock);
   private readonly relay: Relay;
   private readonly callers = new Set<Caller>();
+  private readonly census: Census;
   private readonly http1Ports = new WeakMap<object, number>();
   private readonly http1;
   private readonly tls: TlsFront;
@@ -74,6 +76,7 @@ class Plane implements DataPlane {
 
   constructor(hooks: PlaneHooks) {
     this.hooks = hooks;
+    this.census = new Census(hooks.log);
     this.clock.now = Math.trunc(performance.now());
     this.relay = new Relay(hooks.log, this.turn);
     this.turn.endOfReads = () => this.relay.endOfReads();
@@ -103,6 +106,7 @@ class Plane implements DataPlane {
     this.tls.configure(config);
     this.callerContext.limits = engineLimits(settings, "downstream");
     this.callerContext.options = callerOptions(settings);
+    this.census.limits = censusLimits(settings);
     this.upstreamContext.limits = engineLimits(settings, "upstream");
     this.upstreamContext.options = upstreamOptions(settings);
     const used = new Set<TargetPool>();
@@ -240,7 +244,8 @@ class Plane implements DataPlane {
   }
 
   accept(handle: TcpHandle, port: number): void {
-    if (!this.tls.serves(port)) this.admit(plainTransport(handle), port);
+    if (!this.hasRoom(handle)) handle.close();
+    else if (!this.tls.serves(port)) this.admit(plainTransport(handle), port);
     else if (this.draining === null) this.tls.accept(handle, port);
     else handle.close();
   }
@@ -250,15 +255,26 @@ class Plane implements DataPlane {
     this.drained();
   }
 
+  /** Before a handshake is spent on it. */
+  private hasRoom(handle: TcpHandle): boolean {
+    const { perWorker, perAddress } = this.census.limits;
+    if (perWorker === 0 && perAddress === 0) return true;
+    const peer: { address?: string } = {};
+    handle.getpeername(peer);
+    return this.census.admits(plainAddress(peer.address ?? ""), this.load().connections, this.clock.now);
+  }
+
   private admit(transport: Transport, port: number): void {
     const caller = new Caller(transport, port, this.callerContext);
     this.callers.add(caller);
+    this.census.came(caller.origin.address);
     if (this.draining !== null) caller.drain();
     this.hooks.loadChanged();
   }
 
   private callerClosed(caller: Caller): void {
     this.callers.delete(caller);
+    this.census.went(caller.origin.address);
     this.hooks.loadChanged();
     this.drained();
   }

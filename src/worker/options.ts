@@ -2,6 +2,7 @@
 
 import type { Settings } from "../shared/config.js";
 import type { CallerOptions } from "./downstream/caller.js";
+import type { CensusLimits } from "./downstream/census.js";
 import type { UpstreamOptions } from "./upstream/upstreams.js";
 
 const SECOND = 1_000;
@@ -12,7 +13,16 @@ export function callerOptions(settings: Settings): CallerOptions {
     writeTimeout: settings.http_server_options.write_timeout * SECOND,
     keepaliveTime: settings.upstream.keepalive_time * SECOND,
     keepaliveTimeout: settings.upstream.keepalive_timeout * SECOND,
+    residence: {
+      maxAge: settings.connections.max_age * SECOND,
+      maxAgeJitter: settings.connections.max_age_jitter,
+      maxIdle: settings.connections.max_idle * SECOND,
+    },
   };
+}
+
+export function censusLimits(settings: Settings): CensusLimits {
+  return { perWorker: settings.connections.max_per_worker, perAddress: settings.connections.max_per_address };
 }
 
 export function upstreamOptions(settings: Settings): UpstreamOptions {

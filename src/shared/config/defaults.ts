@@ -22,6 +22,8 @@ export const DEFAULTS = {
   handshakeTimeout: 10,
   /** A ticket is good for two of these: the key before the current one is accepted. */
   ticketLifetime: 43_200,
+  /** Share of connections.max_age: those that came together go within a fifth of it. */
+  connectionAgeJitter: 0.1,
   /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
   maxBufferedBytes: 256 * 1024 * 1024,
   upstream: {

@@ -196,6 +196,23 @@ const upstream = z
   })
   .prefault({});
 
+/** Ours: connections of callers. */
+const connections = z
+  .object(
+    {
+      /** Asked to come back after so long; 0 = never. */
+      max_age: seconds(0, 30 * DAY, 0),
+      max_age_jitter: share(DEFAULTS.connectionAgeJitter),
+      /** Closed after so long without a call; 0 = never. */
+      max_idle: seconds(0, 30 * DAY, 0),
+      /** In one worker, and there from one address; one more is closed at once. 0 = as many as come. */
+      max_per_worker: whole(0, 10_000_000, 0),
+      max_per_address: whole(0, 10_000_000, 0),
+    },
+    section,
+  )
+  .prefault({});
+
 const address = z
   .string({ error: "must be an address or a host name" })
   .regex(/^[^\s/]*$/, { error: "must be an address or a host name without a scheme, a path or spaces" })
@@ -241,6 +258,7 @@ export const settingsObject = z.object(
     accept: oneOf(["least_connections", "round_robin", "shared"], "least_connections"),
     engine,
     upstream,
+    connections,
     /** Ours: ends a call that is silent on both sides for so long; 0 = never. */
     stream_idle_timeout: seconds(0, 30 * DAY, 0),
     /** Ours: bytes a worker may hold for slow receivers, all connections together. */

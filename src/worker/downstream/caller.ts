@@ -15,6 +15,7 @@ import { Speech, speechOf } from "../net/sniff.js";
 import type { Turn } from "../net/turn.js";
 import { Wire, type WireOwner } from "../net/wire.js";
 import { Http1Stream } from "./http1-stream.js";
+import { Residence, type ResidenceLimits } from "./residence.js";
 import type { Transport } from "./transport.js";
 
 /** How long the drain's PING may stay unanswered before new streams are no longer awaited, ms. */
@@ -28,6 +29,7 @@ export interface CallerOptions {
   readonly writeTimeout: number;
   readonly keepaliveTime: number;
   readonly keepaliveTimeout: number;
+  readonly residence: ResidenceLimits;
 }
 
 export interface CallerContext {
@@ -63,11 +65,13 @@ export class Caller implements WireOwner {
   private stuckAt = -1;
   private stuckSince = 0;
   private readonly born: number;
+  private readonly residence: Residence;
   private queuedBefore = 0;
 
   constructor(transport: Transport, port: number, context: CallerContext) {
     this.context = context;
     this.born = context.turn.clock.now;
+    this.residence = new Residence(this.born);
     this.keepalive = new Keepalive(context.options.keepaliveTime, context.options.keepaliveTimeout);
     const wire = new Wire(context.turn, context.pools, this);
     this.wire = wire;
@@ -180,6 +184,11 @@ export class Caller implements WireOwner {
     if (this.headerStalled(now)) return this.giveUp();
     if (this.speech !== Speech.HTTP2) return;
     if (this.keepalive.check(wire, now)) return wire.destroy();
+    if (
+      this.drainBy < 0 &&
+      this.residence.isOver(now, c.lastPeerStream, c.streams.size, this.context.options.residence)
+    )
+      this.drain();
     if (this.drainBy >= 0 && now >= this.drainBy) {
       endAdmission(c);
       this.streamClosed();
@@ -235,6 +244,6 @@ export class Caller implements WireOwner {
 }
 
 /** IPv4 addresses that a dual-stack socket shows as IPv6 are written as IPv4. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
