@@ -39,8 +39,8 @@ import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
 import { storedCertificates, storedReferences } from "./tls/stored-certificates.js";
-import { securityFor } from "./tls/towards.js";
-import type { TargetPool } from "./upstream/target-pool.js";
+import { type Security, securityFor } from "./tls/towards.js";
+import { systemLookup, type TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
 
 /** Timeouts are looked at so often, ms: none of them is shorter than a second. */
@@ -109,14 +109,10 @@ class Plane implements DataPlane {
     this.census.limits = censusLimits(settings);
     this.upstreamContext.limits = engineLimits(settings, "upstream");
     this.upstreamContext.options = upstreamOptions(settings);
-    const used = new Set<TargetPool>();
-    const pools = routes.routes.map((route) =>
-      route.targets.map((target) => {
-        const pool = this.poolOf(route.definition, target);
-        used.add(pool);
-        return pool;
-      }),
-    );
+    const targets = routes.routes.map(({ definition, targets }) => {
+      const pools = targets.map((target) => this.poolOf(definition, target));
+      return this.upstreams.balancer(definition.api_id, targets, pools, definition.targeting ?? null);
+    });
     const everywhere = settings.security.certificates.apis;
     const allowed = routes.routes.map(({ definition }) => {
       if (!definition.use_mutual_tls_auth) return null;
@@ -127,17 +123,19 @@ class Plane implements DataPlane {
       allowed,
       version: config.generation,
       routes,
-      pools,
-      turns: new Int32Array(routes.routes.length),
+      targets,
       gates: routes.routes.map((route) => this.gatehouse?.guardOf(route.api_id) ?? null),
-      poolFor: (target, route) => this.poolOf(route.definition, target),
+      elsewhere: (target, route) => {
+        const security = this.securityOf(route.definition, target);
+        return this.upstreams.single(route.api_id, target.host, target.port, security);
+      },
       mainPort: settings.listen_port,
       controlSocket: config.controlSocket,
       healthPath: `/${settings.health_check_endpoint_name}`,
       readyPath: `/${settings.readiness_check_endpoint_name}`,
       generator: !settings.hide_generator_header,
     };
-    this.upstreams.keepOnly(used);
+    this.upstreams.keepOnly(new Set(targets));
   }
 
   /** The gate is made when it is first needed and stays: later configurations only change its rules. */
@@ -180,8 +178,12 @@ class Plane implements DataPlane {
   }
 
   private poolOf(definition: ApiDefinition, target: Target): TargetPool {
-    const security = securityFor(definition, target, this.config!.settings, (reference) => this.tls.find(reference));
-    return this.upstreams.pool(target.host, target.port, security);
+    const health = definition.targeting?.health ?? null;
+    return this.upstreams.pool(target.host, target.port, this.securityOf(definition, target), health);
+  }
+
+  private securityOf(definition: ApiDefinition, target: Target): Security | null {
+    return securityFor(definition, target, this.config!.settings, (reference) => this.tls.find(reference));
   }
 
   /** What lives as long as the process, made with the first configuration's bounds. */
@@ -225,6 +227,7 @@ class Plane implements DataPlane {
       engine,
       log: hooks.log,
       runner: relay,
+      lookup: systemLookup,
       events: new ServiceEvents(relay),
       limits: engineLimits(settings, "upstream"),
       options: upstreamOptions(settings),

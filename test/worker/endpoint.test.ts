@@ -58,7 +58,8 @@ interface Scene {
   readonly endpoint: Endpoint;
   readonly time: { now: number };
   readonly outcomes: string[];
-  give(name: string): Call & { name: string };
+  /** @param caller a connection of its own unless said otherwise */
+  give(name: string, caller?: object): Call & { name: string };
 }
 
 function sceneFor(context: TestContext, port: number, options: Partial<UpstreamOptions> = {}, streams = 1_000): Scene {
@@ -81,12 +82,14 @@ function sceneFor(context: TestContext, port: number, options: Partial<UpstreamO
       },
       unreachable: (call) => outcomes.push(`${nameOf(call)} unreachable`),
       fail: (call, answer) => outcomes.push(`${nameOf(call)} fails ${answer.id}`),
+      again: (call) => outcomes.push(`${nameOf(call)} again`),
     },
+    lookup: () => assert.fail("an address is not looked up"),
   };
   const endpoint = new Endpoint("127.0.0.1", port, upstream);
   context.after(() => endpoint.destroy());
-  const give = (name: string): Call & { name: string } => {
-    const call = { name, finished: false, waitingAt: null } as unknown as Call & { name: string };
+  const give = (name: string, caller: object = {}): Call & { name: string } => {
+    const call = { name, waiting: null, down: { connection: caller } } as unknown as Call & { name: string };
     endpoint.give(call);
     return call;
   };
@@ -112,19 +115,43 @@ describe("an endpoint", () => {
   test("lets only so many calls wait; a call that ended meanwhile makes room", async (context) => {
     const service = await serviceFor(context, []);
     const { outcomes, give } = sceneFor(context, service.port);
-    const [first] = ["one", "two", "three"].map(give);
+    const [first] = ["one", "two", "three"].map((name) => give(name));
     give("four");
     assert.deepEqual(outcomes, ["four fails queue_full"]);
-    first!.finished = true;
+    first!.waiting!.leave();
     give("five");
     assert.equal(outcomes.length, 1);
+  });
+
+  test("leaves room for other callers: one caller takes no more places than it leaves free", async (context) => {
+    const service = await serviceFor(context, []);
+    const { outcomes, give } = sceneFor(context, service.port, { maxWaitingCalls: 8 });
+    const greedy = {};
+    for (let at = 1; at <= 6; at++) give(`greedy ${at}`, greedy);
+    assert.deepEqual(outcomes, ["greedy 5 fails queue_full", "greedy 6 fails queue_full"]);
+    give("modest");
+    give("late");
+    assert.equal(outcomes.length, 2);
+  });
+
+  test("begins waiting calls in turn by caller, each caller's in their order", async (context) => {
+    const service = await serviceFor(context);
+    const { endpoint, outcomes, give } = sceneFor(context, service.port, { maxWaitingCalls: 100 });
+    const [many, few] = [{}, {}];
+    for (const name of ["a1", "a2", "a3"]) give(name, many);
+    for (const name of ["b1", "b2"]) give(name, few);
+    await until("it is ready", () => endpoint.ready);
+    assert.deepEqual(
+      outcomes.map((it) => it.slice(0, 2)),
+      ["a1", "b1", "a2", "b2", "a3"],
+    );
   });
 
   test("does not begin calls that ended while they waited", async (context) => {
     const service = await serviceFor(context);
     const { endpoint, outcomes, give } = sceneFor(context, service.port);
-    const [one] = ["one", "two"].map(give);
-    one!.finished = true;
+    const [one] = ["one", "two"].map((name) => give(name));
+    one!.waiting!.leave();
     await until("it is ready", () => endpoint.ready);
     assert.deepEqual(outcomes, ["two begins on 0"]);
   });

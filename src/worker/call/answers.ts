@@ -29,6 +29,8 @@ export const ANSWERS = {
   headersTooLarge: row("headers_too_large", GrpcStatus.RESOURCE_EXHAUSTED, 431, "Request header fields are too large"),
   unreachable: row("unreachable", GrpcStatus.UNAVAILABLE, 503, "There was a problem proxying the request"),
   lookupFailed: row("lookup", GrpcStatus.UNAVAILABLE, 502, "Upstream host lookup failed"),
+  /** Tyk's words. */
+  targetsDown: row("targets_down", GrpcStatus.UNAVAILABLE, 503, "all hosts are down"),
   queueFull: row("queue_full", GrpcStatus.UNAVAILABLE, 503, "Too many calls wait for this service"),
   refused: row("refused", GrpcStatus.UNAVAILABLE, 503, "The service refused the call"),
   upstreamLost: row("upstream_lost", GrpcStatus.UNAVAILABLE, 502, "The connection to the service was lost"),

@@ -7,7 +7,8 @@ import type { Field } from "../../shared/http2/hpack/field.js";
 import type { Stream } from "../../shared/http2/stream.js";
 import type { Decision } from "../admit/decision.js";
 import type { Waiting } from "../admit/limits/waiting.js";
-import type { Endpoint } from "../upstream/endpoint.js";
+import type { Seat } from "../balance/seat.js";
+import type { WaitingPlace } from "../upstream/waiting-calls.js";
 import type { Link } from "../upstream/link.js";
 import type { ControlRequest } from "./control-request.js";
 import type { MessageMeter } from "./message-meter.js";
@@ -26,10 +27,14 @@ export class Call implements Timed {
   /** What fills the plan's gaps. */
   readonly volatile: readonly Field[];
   up: Stream | null = null;
-  /** The endpoint whose queue the call waits in, null otherwise. */
-  waitingAt: Endpoint | null = null;
+  /** Where it waits for a connection or a name, null otherwise. */
+  waiting: WaitingPlace | null = null;
   /** Which of the route's targets it was given to last. */
   target = 0;
+  /** The address of that target; null before the first. */
+  seat: Seat | null = null;
+  /** What its end says about that address: an Outcome of balance/ejection. */
+  outcome = 0;
   /** It was given to a target: until the end of the turn it came in it is not. */
   given = false;
   /** Set when the primary answers instead of a service. */

@@ -37,21 +37,21 @@ export function preparedFor(plan: Plan, decision: Decision | null): Prepared {
 
 function prepare(plan: Plan, strip: StripPlan, rewritten: string | undefined): Prepared {
   const route = plan.route!;
-  const nowhere = new Prepared(strip, rewritten, [], []);
+  const nowhere = new Prepared(strip, rewritten, null, []);
   const elsewhere = rewritten === undefined || rewritten.startsWith("/") ? null : parseTarget(rewritten);
   if (elsewhere !== null) {
     // A rewrite to a whole URL names another service; one that cannot be read reaches none.
     if ("problem" in elsewhere) return nowhere;
-    const pool = plan.rules.poolFor(elsewhere, route);
-    if (pool === null) return nowhere;
+    const there = plan.rules.elsewhere(elsewhere, route);
+    if (there === null) return nowhere;
     const query = elsewhere.query === "" ? "" : `?${elsewhere.query}`;
     const outgoing = forTarget(plan, route, elsewhere, strip, elsewhere.basePath + query);
-    return new Prepared(strip, rewritten, [pool], [outgoing]);
+    return new Prepared(strip, rewritten, there, [outgoing]);
   }
   const outgoing = route.targets.map((target) =>
     forTarget(plan, route, target, strip, pathFor(plan, route, target, strip, rewritten)),
   );
-  return new Prepared(strip, rewritten, plan.rules.pools[route.id]!, outgoing);
+  return new Prepared(strip, rewritten, plan.rules.targets[route.id]!, outgoing);
 }
 
 function pathFor(plan: Plan, route: Route, target: Target, strip: StripPlan, rewritten: string | undefined): string {

@@ -8,8 +8,8 @@ import type { Field, FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { ApiGate } from "../admit/api-gate.js";
 import type { StripPlan } from "../admit/credentials/strip.js";
+import type { Balancer } from "../balance/balancer.js";
 import type { Route } from "../route/route.js";
-import type { TargetPool } from "../upstream/target-pool.js";
 import type { Answer } from "./answers.js";
 import type { CallRule } from "./call-rules.js";
 import type { Scope } from "./decisions.js";
@@ -22,20 +22,20 @@ export class Prepared {
   readonly strip: StripPlan;
   /** The path or URL that a rewrite made; undefined: as it came. */
   readonly rewritten: string | undefined;
-  /** The targets' pools, in order. */
-  readonly pools: readonly TargetPool[];
-  /** The header list for each of them. */
+  /** Where it may go; null where a rewrite leads nowhere. */
+  readonly targets: Balancer | null;
+  /** The header list for each target. */
   readonly outgoing: readonly Outgoing[];
 
   constructor(
     strip: StripPlan,
     rewritten: string | undefined,
-    pools: readonly TargetPool[],
+    targets: Balancer | null,
     outgoing: readonly Outgoing[],
   ) {
     this.strip = strip;
     this.rewritten = rewritten;
-    this.pools = pools;
+    this.targets = targets;
     this.outgoing = outgoing;
   }
 }

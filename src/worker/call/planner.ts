@@ -7,11 +7,11 @@ import { type Field, FieldKind, type FieldName } from "../../shared/http2/hpack/
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Target } from "../../shared/model/api-definition.js";
 import type { ApiGate } from "../admit/api-gate.js";
+import type { Balancer } from "../balance/balancer.js";
 import type { Route } from "../route/route.js";
 import type { RouteTable } from "../route/table.js";
 import type { AllowList } from "../tls/allow-list.js";
 import type { PeerCertificate } from "../tls/peer-certificate.js";
-import type { TargetPool } from "../upstream/target-pool.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { RouteRules } from "./call-rules.js";
 import { isControlPath } from "./control-request.js";
@@ -23,12 +23,10 @@ import { Plan } from "./plan.js";
 export interface Rules {
   readonly version: number;
   readonly routes: RouteTable;
-  /** By route number, the pools of its targets in order. */
-  readonly pools: readonly (readonly TargetPool[])[];
-  /** By route number, the target whose turn it was last. */
-  readonly turns: Int32Array;
-  /** The pool of a service that a rewrite names; null when there are too many of them. */
-  poolFor(target: Target, route: Route): TargetPool | null;
+  /** By route number, the choice among its targets. */
+  readonly targets: readonly Balancer[];
+  /** A service that a rewrite names; null when there are too many of them. */
+  elsewhere(target: Target, route: Route): Balancer | null;
   /** By route number, what the gate asks; null where everybody may call. */
   readonly gates: readonly (ApiGate | null)[];
   /** By route number, what is said about the course of calls; null where nothing is. */

@@ -14,7 +14,6 @@ import { State } from "../../shared/http2/stream-state.js";
 import type { HealthState } from "../../shared/messages.js";
 import type { Turn } from "../net/turn.js";
 import type { Link } from "../upstream/link.js";
-import type { TargetPool } from "../upstream/target-pool.js";
 import type { CallRunner } from "../upstream/upstreams.js";
 import type { Admission } from "./admission.js";
 import { sendAnswer, sendStatusTrailers } from "./answer.js";
@@ -35,14 +34,6 @@ const LINGER_MS = 1_000;
 interface Lingering {
   readonly stream: Stream;
   readonly until: number;
-}
-
-/** From `first` on in turn: a target that is connected, else one that may soon be, else simply the first. */
-function reachable(pools: readonly TargetPool[], first: number): number {
-  const n = pools.length;
-  for (let i = 0; i < n; i++) if (pools[(first + i) % n]!.ready) return (first + i) % n;
-  for (let i = 0; i < n; i++) if (pools[(first + i) % n]!.hopeful) return (first + i) % n;
-  return first;
 }
 
 export class Relay implements CallRunner {
@@ -87,18 +78,16 @@ export class Relay implements CallRunner {
     calls.length = 0;
   }
 
-  /** Gives the call to the next of its route's targets. */
+  /** Gives the call to one of its route's targets. */
   private give(call: Call): void {
     call.given = true;
-    const pools = call.prepared!.pools;
-    if (pools.length === 0) return this.fail(call, ANSWERS.noTargetPath);
-    if (pools.length > 1) {
-      const route = call.plan.route!.id;
-      const { turns } = call.plan.rules;
-      turns[route] = (turns[route]! + 1) % pools.length;
-      call.target = reachable(pools, turns[route]!);
-    }
-    pools[call.target]!.give(call);
+    const { targets } = call.prepared!;
+    if (targets === null) this.fail(call, ANSWERS.noTargetPath);
+    else targets.give(call);
+  }
+
+  again(call: Call): void {
+    if (!call.finished) this.give(call);
   }
 
   begin(call: Call, link: Link): void {
@@ -173,18 +162,10 @@ export class Relay implements CallRunner {
   move(call: Call): boolean {
     if (call.responded || call.heldLost || call.moves >= MAX_MOVES || call.finished) return false;
     call.moves++;
+    call.up = null;
+    call.down.peer = null;
     // The rules it began with: a configuration that came meanwhile is for later calls.
-    const { pools } = call.prepared!;
-    for (let i = 1; i <= pools.length; i++) {
-      const target = (call.target + i) % pools.length;
-      if (!pools[target]!.hopeful) continue;
-      call.target = target;
-      call.up = null;
-      call.down.peer = null;
-      pools[target]!.give(call);
-      return true;
-    }
-    return false;
+    return call.prepared!.targets!.move(call);
   }
 
   /** The gateway ends the call: with an answer where nothing was sent yet, with trailers or a reset otherwise. */
@@ -245,7 +226,8 @@ export class Relay implements CallRunner {
   finish(call: Call): void {
     if (call.finished) return;
     call.finished = true;
-    call.waitingAt = null;
+    if (call.waiting !== null) call.waiting.leave();
+    if (call.seat !== null) call.seat.balancer.ended(call);
     call.limits?.cancel();
     this.calls--;
     if (call.heldBlock !== null) this.held.release(call);

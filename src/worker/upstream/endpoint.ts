@@ -6,6 +6,7 @@ import type { Call } from "../call/call.js";
 import type { Security } from "../tls/towards.js";
 import { Link, LinkState } from "./link.js";
 import type { UpstreamContext } from "./upstreams.js";
+import { WaitingCalls } from "./waiting-calls.js";
 
 /** Above this share of its streams a connection is helped by another one, while more are allowed. */
 const CROWDED = 0.75;
@@ -17,7 +18,9 @@ export class Endpoint {
   readonly security: Security | null;
   private readonly context: UpstreamContext;
   readonly links: Link[] = [];
-  private waiting: Call[] = [];
+  private readonly waiting = new WaitingCalls();
+  /** Its health checks fail: see balance/. */
+  down = false;
   private failures = 0;
   private retryAt = 0;
   private retired = false;
@@ -58,15 +61,15 @@ export class Endpoint {
       this.context.runner.unreachable(call, ANSWERS.unreachable);
       return;
     }
-    if (this.waiting.length >= this.context.options.maxWaitingCalls) {
-      this.waiting = this.waiting.filter((other) => !other.finished && other.waitingAt === this);
-      if (this.waiting.length >= this.context.options.maxWaitingCalls) {
-        this.context.runner.fail(call, ANSWERS.queueFull);
-        return;
-      }
-    }
-    call.waitingAt = this;
-    this.waiting.push(call);
+    if (!this.waiting.add(call, this.context.options.maxWaitingCalls))
+      this.context.runner.fail(call, ANSWERS.queueFull);
+  }
+
+  /** Calls it has, those that wait included. */
+  get inFlight(): number {
+    let n = this.waiting.size;
+    for (const link of this.links) n += link.connection.streams.size;
+    return n;
   }
 
   /** The first connection that is not crowded, so that calls share writes; else the one with most room. */
@@ -106,9 +109,9 @@ export class Endpoint {
   private ensure(): void {
     if (this.retired || this.context.turn.clock.now < this.retryAt) return;
     const { minConnections, maxConnections } = this.context.options;
-    const wanted = this.waiting.length > 0 ? Math.max(1, minConnections) : minConnections;
+    const wanted = this.waiting.size > 0 ? Math.max(1, minConnections) : minConnections;
     while (this.live < wanted) this.connect();
-    if (this.waiting.length > 0 || wanted === 0) {
+    if (this.waiting.size > 0 || wanted === 0) {
       const connecting = this.links.some((link) => link.state === LinkState.CONNECTING);
       if (!connecting && this.live < maxConnections && this.pickable === 0) this.connect();
     }
@@ -134,16 +137,13 @@ export class Endpoint {
 
   /** A stream ended or SETTINGS changed: calls that wait may begin. */
   dispatch(): void {
-    while (this.waiting.length > 0) {
+    while (this.waiting.size > 0) {
       const link = this.pick();
       if (link === null) {
         this.ensure();
         return;
       }
-      const call = this.waiting.shift()!;
-      if (call.finished || call.waitingAt !== this) continue;
-      call.waitingAt = null;
-      this.context.runner.begin(call, link);
+      this.context.runner.begin(this.waiting.take()!, link);
     }
   }
 
@@ -152,7 +152,7 @@ export class Endpoint {
   }
 
   get hasWaiting(): boolean {
-    return this.waiting.length > 0;
+    return this.waiting.size > 0;
   }
 
   /** Too old: another one takes over, then it goes. */
@@ -180,14 +180,12 @@ export class Endpoint {
     const delay = Math.min(backoffMax, backoffInitial * 2 ** Math.min(this.failures, 20));
     this.failures++;
     this.retryAt = this.context.turn.clock.now + delay * (1 + backoffJitter * (Math.random() - 0.5));
-    if (this.live > 0) return;
-    const calls = this.waiting;
-    this.waiting = [];
-    for (const call of calls) {
-      if (call.finished || call.waitingAt !== this) continue;
-      call.waitingAt = null;
-      this.context.runner.unreachable(call, ANSWERS.unreachable);
-    }
+    if (this.live === 0) this.giveBack();
+  }
+
+  /** Calls that wait here in vain. */
+  private giveBack(): void {
+    for (const call of this.waiting.takeAll()) this.context.runner.unreachable(call, ANSWERS.unreachable);
   }
 
   tick(now: number): void {
@@ -206,13 +204,7 @@ export class Endpoint {
   retire(): void {
     this.retired = true;
     for (const link of [...this.links]) link.retire();
-    const calls = this.waiting;
-    this.waiting = [];
-    for (const call of calls) {
-      if (call.finished || call.waitingAt !== this) continue;
-      call.waitingAt = null;
-      this.context.runner.unreachable(call, ANSWERS.unreachable);
-    }
+    this.giveBack();
   }
 
   destroy(): void {

@@ -1,36 +1,57 @@
-// One target as an operator wrote it, host and port, and the addresses its name stands for. A name is asked again from
-// time to time; every address counts as an endpoint of its own and calls take turns among those that can be reached.
+// One target as an operator wrote it, host and port, and the addresses its name stands for, each an endpoint of its own.
+// Responsible for asking the name again and for what comes and goes with the answers. Must not know: which endpoint a
+// call gets (balance/). Runs: per tick, and once per answer about a name.
 
 import { lookup } from "node:dns";
 import { isIP } from "node:net";
+import type { Balancer } from "../balance/balancer.js";
 import { ANSWERS } from "../call/answers.js";
 import type { Call } from "../call/call.js";
 import type { Security } from "../tls/towards.js";
 import { Endpoint } from "./endpoint.js";
 import type { UpstreamContext } from "./upstreams.js";
+import { WaitingCalls } from "./waiting-calls.js";
 
-/** Calls that may wait for the first answer about a name. */
-const MAX_UNRESOLVED = 10_000;
+/** Of a name with more addresses the rest is left alone: each costs connections in every worker. */
+const MAX_ADDRESSES = 256;
+/** A name without an answer is asked again after so long, then after twice as long, ms. */
+const FIRST_RETRY = 1_000;
+/** Share of a time to wait by which it varies, so that neither all names nor all workers ask at once. */
+const JITTER = 0.2;
+
+/** Finds the addresses of a name. */
+export type Lookup = (host: string, found: (problem: string, addresses: readonly string[]) => void) => void;
+
+/** As the system does, with its hosts file. It does not say how long an answer is good for. */
+export const systemLookup: Lookup = (host, found) =>
+  lookup(host, { all: true }, (error, addresses) =>
+    found(error === null ? "" : error.message, error === null ? addresses.map((each) => each.address) : []),
+  );
 
 export class TargetPool {
   readonly host: string;
   readonly port: number;
+  readonly key: string;
+  endpoints: Endpoint[] = [];
+  /** Who chooses among the endpoints, to be told of changes. */
+  readonly watchers = new Set<Balancer>();
   private readonly security: Security | null;
   private readonly context: UpstreamContext;
-  endpoints: Endpoint[] = [];
-  private next = 0;
-  private unresolved: Call[] = [];
+  /** Addresses that the name no longer stands for: they go when their last call has ended. */
+  private leaving: Endpoint[] = [];
+  private readonly unresolved = new WaitingCalls();
   private resolved = false;
   private asking = false;
   private askAt = 0;
-  private failed = false;
+  private failures = 0;
   private retired = false;
 
-  constructor(host: string, port: number, context: UpstreamContext, security: Security | null = null) {
+  constructor(host: string, port: number, context: UpstreamContext, security: Security | null = null, key = "") {
     this.host = host;
     this.port = port;
     this.security = security;
     this.context = context;
+    this.key = key;
     // A forward proxy looks names up itself: they may mean nothing here.
     if (isIP(host) !== 0 || (security !== null && security.proxy !== null)) {
       this.endpoints = [new Endpoint(host, port, context, security)];
@@ -39,103 +60,100 @@ export class TargetPool {
     } else this.ask();
   }
 
-  give(call: Call): void {
-    if (this.endpoints.length === 1) {
-      this.endpoints[0]!.give(call);
-      return;
-    }
-    if (!this.resolved || this.endpoints.length === 0) {
-      if (this.failed || this.unresolved.length >= MAX_UNRESOLVED)
-        this.context.runner.unreachable(call, ANSWERS.lookupFailed);
-      else this.unresolved.push(call);
-      return;
-    }
-    this.choose().give(call);
+  /** The first answer about its name is still to come. */
+  get awaited(): boolean {
+    return !this.resolved && this.failures === 0 && !this.retired;
   }
 
-  /** In turn, the next endpoint that is connected; else one that may be soon; else simply the next. */
-  private choose(): Endpoint {
-    const n = this.endpoints.length;
-    this.next = (this.next + 1) % n;
-    for (let i = 0; i < n; i++) {
-      const endpoint = this.endpoints[(this.next + i) % n]!;
-      if (endpoint.ready) return endpoint;
-    }
-    for (let i = 0; i < n; i++) {
-      const endpoint = this.endpoints[(this.next + i) % n]!;
-      if (endpoint.hopeful) return endpoint;
-    }
-    return this.endpoints[this.next]!;
+  /** Until the name is known. */
+  wait(call: Call): void {
+    if (!this.unresolved.add(call, this.context.options.maxWaitingCalls))
+      this.context.runner.fail(call, ANSWERS.queueFull);
   }
 
-  /** Some endpoint is connected. */
-  get ready(): boolean {
-    for (const endpoint of this.endpoints) if (endpoint.ready) return true;
-    return false;
-  }
-
-  /** Whether a call given now has a chance. */
-  get hopeful(): boolean {
-    if (!this.resolved) return !this.failed;
-    for (const endpoint of this.endpoints) if (endpoint.hopeful) return true;
-    return false;
+  get inFlight(): number {
+    let n = this.unresolved.size;
+    for (const endpoint of this.endpoints) n += endpoint.inFlight;
+    return n;
   }
 
   get hasLinks(): boolean {
-    return this.endpoints.some((endpoint) => endpoint.links.length > 0);
+    return [...this.endpoints, ...this.leaving].some((endpoint) => endpoint.links.length > 0);
   }
 
   private ask(): void {
     this.asking = true;
-    lookup(this.host, { all: true }, (error, addresses) => {
+    this.context.lookup(this.host, (problem, addresses) => {
       this.asking = false;
       if (this.retired) return;
-      const now = this.context.turn.clock.now;
-      if (error !== null || addresses.length === 0) {
-        if (!this.failed) this.context.log.warn({ host: this.host, reason: error?.message }, "name cannot be resolved");
-        this.failed = true;
-        this.askAt = now + 1_000;
-      } else {
-        this.failed = false;
-        this.resolved = true;
-        this.askAt = now + this.context.options.resolveInterval;
-        this.adopt(addresses.map((found) => found.address));
-      }
-      this.release();
+      if (addresses.length === 0) this.unanswered(problem === "" ? "the name has no address" : problem);
+      else this.answered(addresses);
+      for (const call of this.unresolved.takeAll()) this.context.runner.again(call);
     });
   }
 
-  private adopt(addresses: readonly string[]): void {
-    const kept = this.endpoints.filter((endpoint) => addresses.includes(endpoint.address));
-    for (const endpoint of this.endpoints) if (!kept.includes(endpoint)) endpoint.retire();
-    for (const address of new Set(addresses)) {
-      if (!kept.some((endpoint) => endpoint.address === address))
-        kept.push(new Endpoint(address, this.port, this.context, this.security));
-    }
-    this.endpoints = kept;
+  /** What was known before stays in use. */
+  private unanswered(reason: string): void {
+    const { log, options } = this.context;
+    const kept = this.endpoints.length;
+    if (this.failures === 0) log.warn({ host: this.host, reason, kept }, "name cannot be resolved");
+    const pause = Math.min(options.resolveInterval, FIRST_RETRY * 2 ** Math.min(this.failures, 20));
+    this.failures++;
+    this.askAfter(pause);
   }
 
-  private release(): void {
-    const calls = this.unresolved;
-    this.unresolved = [];
-    for (const call of calls) if (!call.finished) this.give(call);
+  private answered(addresses: readonly string[]): void {
+    if (this.failures > 0) this.context.log.info({ host: this.host }, "name is resolved again");
+    this.failures = 0;
+    this.adopt([...new Set(addresses)].sort());
+    this.resolved = true;
+    this.askAfter(this.context.options.resolveInterval);
+  }
+
+  private askAfter(pause: number): void {
+    this.askAt = this.context.turn.clock.now + pause * (1 + JITTER * (Math.random() - 0.5));
+  }
+
+  private adopt(addresses: readonly string[]): void {
+    const { log } = this.context;
+    const wanted = addresses.slice(0, MAX_ADDRESSES);
+    const known = new Map(this.endpoints.map((endpoint) => [endpoint.address, endpoint]));
+    const gone = this.endpoints.filter((endpoint) => !wanted.includes(endpoint.address));
+    const fresh = wanted.filter((address) => !known.has(address));
+    if (gone.length === 0 && fresh.length === 0) return;
+    if (addresses.length > wanted.length)
+      log.warn({ host: this.host, found: addresses.length, used: wanted.length }, "name has too many addresses");
+    this.endpoints = wanted.map(
+      (address) => known.get(address) ?? new Endpoint(address, this.port, this.context, this.security),
+    );
+    this.leaving.push(...gone);
+    for (const balancer of this.watchers) balancer.moved();
+    if (this.resolved) log.info({ host: this.host, gone: gone.map((each) => each.address), fresh }, "name moved");
+    for (const endpoint of gone) endpoint.retire();
+  }
+
+  /** Its endpoints' health has changed. */
+  changed(): void {
+    for (const balancer of this.watchers) balancer.changed();
   }
 
   tick(now: number): void {
     for (const endpoint of this.endpoints) endpoint.tick(now);
+    if (this.leaving.length > 0) {
+      for (const endpoint of this.leaving) endpoint.tick(now);
+      this.leaving = this.leaving.filter((endpoint) => endpoint.links.length > 0);
+    }
     if (!this.asking && !this.retired && now >= this.askAt) this.ask();
   }
 
   retire(): void {
     this.retired = true;
     for (const endpoint of this.endpoints) endpoint.retire();
-    const calls = this.unresolved;
-    this.unresolved = [];
-    for (const call of calls) if (!call.finished) this.context.runner.unreachable(call, ANSWERS.unreachable);
+    for (const call of this.unresolved.takeAll()) this.context.runner.unreachable(call, ANSWERS.unreachable);
   }
 
   destroy(): void {
     this.retired = true;
-    for (const endpoint of this.endpoints) endpoint.destroy();
+    for (const endpoint of [...this.endpoints, ...this.leaving]) endpoint.destroy();
   }
 }
