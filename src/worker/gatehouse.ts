@@ -123,6 +123,7 @@ function isGuarded(api: ApiGate): boolean {
   const global = api.limits.global;
   return (
     api.closed ||
+    api.monitored ||
     api.auth.length > 0 ||
     api.lists.restricts ||
     api.allow !== undefined ||
@@ -155,6 +156,7 @@ function gateSettings({ settings }: WorkerConfig): GateSettings {
     plain_path_matching: settings.plain_path_matching,
     trusted_proxies: settings.trusted_proxies,
     xff_depth: front.xff_depth,
+    enforce_org_quotas: settings.enforce_org_quotas,
     allow_unsafe_dynamic_mtls_token: settings.security.allow_unsafe_dynamic_mtls_token,
   };
 }

@@ -121,7 +121,6 @@ test("a setting that asks for protection which is not there makes the settings u
     { security: { control_api_use_mutual_tls: true } },
     { use_db_app_configs: true },
     { slave_options: { use_rpc: true } },
-    { enforce_org_quotas: true },
     { control_api_hostname: "admin" },
     { Http_Server_Options: { use_ssl: true } },
     { http_server_options: { USE_SSL: true } },

@@ -105,6 +105,8 @@ export const gateSettings = {
   enable_redis_rolling_limiter: flag(),
   rate_limit_response_headers: oneOf(["", "quotas", "rate_limits"], ""),
   ignore_endpoint_case: flag(),
+  /** Organisations' records (`/tyk/org/keys`) count: inactive ones are refused, their rates and quotas hold. */
+  enforce_org_quotas: flag(),
   allow_insecure_configs: flag(),
   suppress_redis_signal_reload: flag(),
   /** Reloads that others ask for are gathered for so long; 0 = 1. */

@@ -11,7 +11,6 @@ const refused = (reason: string, gate?: Gate): Support => ({ effect: "refused", 
 const HTTP1 = "only matters with HTTP/1.1";
 const ANALYTICS = "no analytics are recorded";
 const LEASES = "shares of a limit follow demand";
-const ORGS = "limits of organisations are not supported by this version";
 
 export const SETTINGS_SUPPORT: Readonly<Record<string, Support>> = {
   "http_server_options.max_request_body_size": refused("size limits are not supported by this version"),
@@ -30,8 +29,10 @@ export const SETTINGS_SUPPORT: Readonly<Record<string, Support>> = {
   "slave_options.use_rpc": refused("definitions are read from app_path only"),
   slave_options: quiet,
   db_app_conf_options: quiet,
-  enforce_org_quotas: refused(ORGS),
-  enforce_org_data_age: refused(ORGS),
+  enforce_org_data_age: ignored(ANALYTICS),
+  enforce_org_data_detail_logging: ignored(ANALYTICS),
+  suppress_default_org_store: quiet,
+  experimental_process_org_off_thread: quiet,
   control_api_hostname: refused("the control port answers every host; bind it with control_api_address"),
   close_connections: ignored(HTTP1),
   proxy_close_connections: ignored(HTTP1),

@@ -9,12 +9,12 @@
 
 import { type Decoded, decodeSession, type Encoding, encodeSession } from "../keys/codec.js";
 import { type LifetimeRules, sessionTtl } from "../keys/lifetime.js";
+import { ORGANISATION } from "../keys/organisation.js";
 import { generateToken, hashKey, type KeyRules, nameCandidates, userCandidates } from "../keys/token.js";
 import type { Session } from "../model/session.js";
 import { KEYS_CHANGED, type Store } from "./store.js";
 
 const KEY = "apikey-";
-const ORG = "orgkey.";
 const CERTIFICATE = "cert-raw-";
 const NAMES_PER_MESSAGE = 500;
 
@@ -111,21 +111,26 @@ export class Sessions {
   }
 
   async organisation(org: string): Promise<Session | undefined> {
-    const decoded = decode(await this.#store.get(ORG + org));
+    const decoded = decode(await this.#store.get(ORGANISATION + org));
     return decoded !== undefined && "session" in decoded ? decoded.session : undefined;
   }
 
-  saveOrganisation(org: string, session: Session): Promise<boolean> {
-    return this.#store.put(ORG + org, encodeSession(session, this.#options.encoding));
+  async saveOrganisation(org: string, session: Session): Promise<boolean> {
+    const written = await this.#store.put(ORGANISATION + org, encodeSession(session, this.#options.encoding));
+    if (written) await this.announce([ORGANISATION + org]);
+    return written;
   }
 
-  removeOrganisation(org: string): Promise<boolean> {
-    return this.#store.delete(ORG + org);
+  async removeOrganisation(org: string): Promise<boolean> {
+    const found = await this.#store.delete(ORGANISATION + org);
+    await this.announce([ORGANISATION + org]);
+    return found;
   }
 
   async organisations(): Promise<string[]> {
     const found: string[] = [];
-    for await (const page of this.#store.list(ORG)) found.push(...page.map((name) => name.slice(ORG.length)));
+    for await (const page of this.#store.list(ORGANISATION))
+      found.push(...page.map((name) => name.slice(ORGANISATION.length)));
     return found;
   }
 

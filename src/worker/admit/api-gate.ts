@@ -63,6 +63,8 @@ export interface ApiGate {
   readonly apiEnds: number;
   readonly contextVariables: boolean;
   readonly limits: ApiLimits;
+  /** Its organisation has a say: whether it may call, and how much. */
+  readonly monitored: boolean;
   readonly endpointLimits: readonly EndpointLimit[];
   below(path: string): string;
 }
@@ -142,6 +144,7 @@ export function compileApi(definition: GatedDefinition, settings: GateSettings):
     versionEnds,
     apiEnds,
     contextVariables: definition.enable_context_vars === true,
+    monitored: settings.enforce_org_quotas === true && orgId !== "",
     limits: {
       orgId,
       apiId: definition.api_id,

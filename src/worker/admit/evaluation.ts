@@ -12,10 +12,11 @@ import type { ShownCertificate, StoredIds } from "./credentials/certificates.js"
 import type { FieldAccess } from "./credentials/fields.js";
 import type { JwtVerifier } from "./credentials/jwt.js";
 import type { Passwords } from "./credentials/passwords.js";
-import { Decision } from "./decision.js";
+import { Decision, type Stamp } from "./decision.js";
 import { type Identity, identify } from "./identity.js";
 import type { LimitSet } from "./limits/set.js";
 import type { ApiLimits, SessionLimits } from "./limits/specs.js";
+import { organisationLimits, organisationOf } from "./organisation.js";
 import type { Questions } from "./questions.js";
 import { callerAddress } from "./rights/addresses.js";
 import { type AllowedUrls, compileAllowedUrls } from "./rights/allowed-urls.js";
@@ -44,6 +45,7 @@ export type LimitMaker = (session: SessionLimits | undefined, api: ApiLimits) =>
 /** Everything an evaluation may ask. */
 export interface Senses {
   readonly sessions: SessionCache;
+  readonly organisations: SessionCache;
   readonly keys: KeyRules;
   readonly passwords: Passwords;
   readonly certificates: StoredIds;
@@ -65,6 +67,7 @@ export class Evaluation {
   readonly #epoch: number;
   readonly #now: number;
   readonly #wall: number;
+  #organisation: SessionRef | null = null;
 
   constructor(senses: Senses, request: GateRequest, questions: Questions, epoch: number) {
     this.#senses = senses;
@@ -95,6 +98,13 @@ export class Evaluation {
     const listed = api.lists.check(method, bare, api.below(bare));
     if (listed.kind === FORBIDDEN) return this.#deny(verdicts.ENDPOINT_FORBIDDEN);
     if (!this.#addressAllowed()) return this.#deny(verdicts.ADDRESS_DISALLOWED);
+    if (api.monitored) {
+      const organisation = organisationOf(this.#senses, api.orgId, this.#questions);
+      if (organisation === undefined) return undefined;
+      if (typeof organisation === "number") return this.#deny(organisation);
+      if (organisation.session?.is_inactive === true) return this.#deny(verdicts.ORGANISATION_INACTIVE, organisation);
+      this.#organisation = organisation;
+    }
     if (listed.kind === IGNORED || api.auth.length === 0) return this.#admitAnyone(rewritten, listed.reply);
     const identity = identify(this.#senses, this.#request, this.#questions);
     if (identity === undefined) return undefined;
@@ -152,6 +162,7 @@ export class Evaluation {
   ): Decision {
     const expires = session.expires ?? 0;
     const ends = Math.min(identity.until, expires >= 1 ? (expires + 1) * 1_000 : Number.POSITIVE_INFINITY);
+    const others = this.#organisation === null ? identity.others : [...identity.others, this.#organisation];
     const { api } = this.#request;
     const access = Object.hasOwn(session.access_rights ?? {}, api.apiId)
       ? session.access_rights?.[api.apiId]
@@ -162,12 +173,12 @@ export class Evaluation {
       this.#epoch,
       ref,
       ref.epoch,
-      this.#holdsFor(Math.min(MAX_AGE_MS, ends - this.#wall)),
+      this.#holdsFor(Math.min(this.#maxAge(), ends - this.#wall)),
       limits,
       api.strip,
       rewritten,
       reply,
-      identity.others.length === 0 ? null : identity.others.map((other) => ({ ref: other, epoch: other.epoch })),
+      others.length === 0 ? null : others.map(stampOf),
     );
   }
 
@@ -175,7 +186,14 @@ export class Evaluation {
     const { api, path } = this.#request;
     const limits = this.#senses.limits(undefined, this.#apiLimits(withoutQuery(path)));
     const strip = api.auth.length === 0 ? { headers: [], params: [], cookies: [] } : api.strip;
-    return new Decision(0, this.#epoch, null, 0, this.#holdsFor(MAX_AGE_MS), limits, strip, rewritten, reply);
+    const others = this.#organisation === null ? null : [stampOf(this.#organisation)];
+    const until = this.#holdsFor(this.#maxAge());
+    return new Decision(0, this.#epoch, null, 0, until, limits, strip, rewritten, reply, others);
+  }
+
+  /** That an organisation has no record is believed for as long as that a key has none. */
+  #maxAge(): number {
+    return this.#organisation !== null && this.#organisation.session === undefined ? DENIAL_MS : MAX_AGE_MS;
   }
 
   #deny(verdict: number, ref: SessionRef | null = null, until = Number.POSITIVE_INFINITY): Decision {
@@ -221,6 +239,12 @@ export class Evaluation {
   }
 
   #apiLimits(bare: string): ApiLimits {
+    const limits = this.#endpointLimits(bare);
+    const organisation = organisationLimits(this.#organisation?.session);
+    return organisation === undefined ? limits : { ...limits, organisation };
+  }
+
+  #endpointLimits(bare: string): ApiLimits {
     const { api, method } = this.#request;
     if (api.endpointLimits.length === 0) return api.limits;
     const below = api.below(bare);
@@ -260,6 +284,10 @@ export class Evaluation {
     }
     return undefined;
   }
+}
+
+function stampOf(ref: SessionRef): Stamp {
+  return { ref, epoch: ref.epoch };
 }
 
 /** `rate_limit_pattern`: keys whose pattern gives the same text share a counter. */

@@ -85,6 +85,8 @@ export class Gate {
     const sessions = new SessionCache({ ...options, policies: config.policies });
     this.#senses = {
       sessions,
+      // Their records stand under names of their own, which no token can be made to mean.
+      organisations: new SessionCache({ ...options, policies: config.policies, prefix: "", maxSessions: 10_000 }),
       keys: options.keys,
       passwords: new Passwords(options.passwords),
       certificates: new StoredIds(options.store, options.now, options.staleMs),
@@ -129,20 +131,23 @@ export class Gate {
     this.verdicts = verdictTable(config.overrides);
     this.#compile(config);
     this.#senses.sessions.setPolicies(config.policies);
+    this.#senses.organisations.setPolicies(config.policies);
   }
 
   /** News that came another way than through the store's own channel. */
   heard(change: StoreChange): void {
     this.#senses.sessions.heard(change);
+    this.#senses.organisations.heard(change);
     this.#senses.certificates.heard(change);
   }
 
-  tick(): Promise<void> {
-    return this.#senses.sessions.tick();
+  async tick(): Promise<void> {
+    await Promise.all([this.#senses.sessions.tick(), this.#senses.organisations.tick()]);
   }
 
   close(): void {
     this.#senses.sessions.close();
+    this.#senses.organisations.close();
     this.#senses.certificates.close();
   }
 

@@ -187,6 +187,7 @@ export interface GateSettings {
   /** Ours: peers whose `X-Real-IP` and `X-Forwarded-For` are believed. */
   readonly trusted_proxies?: readonly string[] | undefined;
   readonly xff_depth?: number | undefined;
+  readonly enforce_org_quotas?: boolean | undefined;
   /** `security.allow_unsafe_dynamic_mtls_token`. */
   readonly allow_unsafe_dynamic_mtls_token?: boolean | undefined;
 }

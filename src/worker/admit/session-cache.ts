@@ -33,6 +33,8 @@ export class Busy extends Error {
 
 export interface SessionCacheOptions {
   readonly store: Store;
+  /** Before the names it is asked for; keys' unless said otherwise. */
+  readonly prefix?: string | undefined;
   readonly policies: Policies;
   /** The worker's clock, milliseconds, monotonic. */
   readonly now: () => number;
@@ -62,6 +64,7 @@ export class SessionCache {
   readonly #orgs = new Set<string>();
   readonly #byName = new Map<string, Set<SessionRef>>();
   readonly #lookups = new Map<string, Promise<SessionRef>>();
+  readonly #prefix: string;
   readonly #staleMs: number;
   readonly #unknownMs: number;
   readonly #unsubscribe: () => void;
@@ -78,6 +81,7 @@ export class SessionCache {
   constructor(options: SessionCacheOptions) {
     this.#options = options;
     this.#policies = options.policies;
+    this.#prefix = options.prefix ?? KEY_PREFIX;
     this.#staleMs = options.staleMs ?? 300_000;
     this.#unknownMs = options.unknownMs ?? 8_000;
     const dispose = (ref: SessionRef): void => this.#left(ref);
@@ -209,7 +213,7 @@ export class SessionCache {
 
   async #refresh(refs: readonly SessionRef[]): Promise<void> {
     const everything = this.#everything;
-    const values = await this.#options.store.getMany(refs.map((ref) => KEY_PREFIX + ref.name));
+    const values = await this.#options.store.getMany(refs.map((ref) => this.#prefix + ref.name));
     if (everything !== this.#everything) return;
     const now = this.#options.now();
     for (const [n, ref] of refs.entries()) {
@@ -250,7 +254,7 @@ export class SessionCache {
   async #read(lookups: readonly Lookup[]): Promise<void> {
     const news = this.#news;
     try {
-      const names = lookups.flatMap((lookup) => lookup.names.map((name) => KEY_PREFIX + name));
+      const names = lookups.flatMap((lookup) => lookup.names.map((name) => this.#prefix + name));
       const values = await this.#options.store.getMany(names);
       let at = 0;
       for (const lookup of lookups) {

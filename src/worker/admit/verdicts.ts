@@ -41,6 +41,9 @@ export const CERTIFICATE_MISMATCH = 31;
 export const CERTIFICATE_EXPIRED = 32;
 export const CERTIFICATE_EARLY = 33;
 export const CERTIFICATE_GONE = 34;
+export const ORGANISATION_INACTIVE = 35;
+export const ORGANISATION_RATE = 36;
+export const ORGANISATION_QUOTA = 37;
 
 const { INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED } = GrpcStatus;
 
@@ -64,6 +67,7 @@ export type MessageOverrides = Readonly<
 
 const DISALLOWED = "Access to this API has been disallowed";
 const FIELD_MISSING = "Authorization field missing";
+const CONTACT = "please contact your API administrator";
 const MALFORMED = "Attempted access with malformed header, ";
 
 function row(
@@ -116,6 +120,27 @@ const ROWS: readonly VerdictRow[] = [
   row(KEY_RATE, RESOURCE_EXHAUSTED, 429, "Rate Limit Exceeded", "rate"),
   row(API_RATE, RESOURCE_EXHAUSTED, 429, "API Rate Limit Exceeded", "api_rate"),
   row(QUOTA, RESOURCE_EXHAUSTED, 403, "Quota exceeded", "quota"),
+  row(
+    ORGANISATION_INACTIVE,
+    PERMISSION_DENIED,
+    403,
+    `this organisation access has been disabled, ${CONTACT}`,
+    "organisation_inactive",
+  ),
+  row(
+    ORGANISATION_RATE,
+    RESOURCE_EXHAUSTED,
+    403,
+    `This organisation rate limit has been exceeded, ${CONTACT}`,
+    "organisation_rate",
+  ),
+  row(
+    ORGANISATION_QUOTA,
+    RESOURCE_EXHAUSTED,
+    403,
+    `This organisation quota has been exceeded, ${CONTACT}`,
+    "organisation_quota",
+  ),
   row(STORE_AWAY, UNAVAILABLE, 503, "keys cannot be looked up at the moment", "store"),
   row(GATE_BUSY, UNAVAILABLE, 503, "too many credentials are being checked", "busy"),
   row(API_CLOSED, PERMISSION_DENIED, 403, DISALLOWED, "misconfigured"),

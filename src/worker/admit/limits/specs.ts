@@ -10,6 +10,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { organisationQuota, organisationRate } from "../../../shared/keys/organisation.js";
 import type { LimitSpec } from "./engine.js";
 import { API_RATE, QUOTA, RATE } from "./limit.js";
 import { NO_THROTTLE, type Throttle } from "./set.js";
@@ -44,6 +45,8 @@ export interface ApiLimits {
   readonly apiId: string;
   readonly global?: (RateNumbers & { readonly disabled?: boolean | undefined }) | undefined;
   readonly endpoint?: ({ readonly name: string } & RateNumbers) | undefined;
+  /** What all keys and APIs of the organisation may use together. */
+  readonly organisation?: LimitNumbersOfTyk | undefined;
   readonly disableRateLimit?: boolean | undefined;
   readonly disableQuota?: boolean | undefined;
 }
@@ -74,6 +77,10 @@ export function limitsOf(session: SessionLimits | undefined, api: ApiLimits, cou
     if (api.disableQuota !== true) push(specs, quotaSpec(`quota-${scope}${session.keyName}`, numbers));
   }
   push(specs, apiSpec(api, counting));
+  if (api.organisation !== undefined) {
+    push(specs, rateSpec(organisationRate(api.orgId), RATE, api.organisation, counting));
+    push(specs, quotaSpec(organisationQuota(api.orgId), api.organisation));
+  }
   return { specs, throttle };
 }
 
