@@ -4,6 +4,7 @@
 // Contract: src/shared/messages.ts. Runs: once per placed connection.
 
 import cluster, { type Worker } from "node:cluster";
+import { type HandOver, makeHandOver } from "../shared/hand-over.js";
 import {
   decodeToPrimary,
   encodeMessage,
@@ -17,7 +18,6 @@ import {
   type WorkerConfig,
 } from "../shared/messages.js";
 import type { StoreChange } from "../shared/store/store.js";
-import { type HandOver, makeHandOver } from "./hand-over.js";
 
 /** An accepted connection that no worker has taken over yet. */
 export interface Connection {

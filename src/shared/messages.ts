@@ -81,7 +81,7 @@ export type ToWorker =
   | { readonly type: "unlisten"; readonly port: number }
   /** Something in the store is different; what is remembered of it is forgotten, then `applied` is said. */
   | { readonly type: "changed"; readonly id: number; readonly change: StoreChange }
-  /** Beside it: the worker's end of the pipe that brings its connections (primary/hand-over.ts). */
+  /** Beside it: the worker's end of the pipe that brings its connections (shared/hand-over.ts). */
   | { readonly type: "pipe" }
   /** Where there is no such pipe. Beside it: an accepted socket, nothing of it read. `id` rises by one within a worker's life. */
   | { readonly type: "connection"; readonly id: number; readonly port: number }

@@ -18,7 +18,7 @@ import {
 } from "../shared/messages.js";
 import { Listeners } from "./listener.js";
 import type { CreateDataPlane, DataPlane } from "./plane.js";
-import { TakeOver } from "./take-over.js";
+import { type PipeConstructor, TakeOver } from "./take-over.js";
 
 // The primary counts what it hands over; what has ended since reaches it this late at most.
 const REPORT_MS = 100;
@@ -131,7 +131,9 @@ class Control {
   }
 
   #openPipe(handle: PipeHandle): TakeOver {
-    return new TakeOver(handle, (connection, port) => {
+    // As it came it stays open, and nobody closes it: Node keeps handles until they are closed.
+    const Pipe = handle.constructor as unknown as PipeConstructor;
+    return new TakeOver(handle.fd, Pipe, (connection, port) => {
       this.#plane.accept(connection, port);
       this.#reportLater();
     });

@@ -1,6 +1,6 @@
-// The worker's end of the pipe over which the primary gives it connections.
+// The taking end of the pipe over which connections are given: to a worker, or to a thread that ends TLS.
 // Responsible for reading them and for saying how many it has. Must not know: what becomes of a connection.
-// Contract: src/primary/hand-over.ts. A message is the port in two octets beside one descriptor, and one read never
+// Contract: src/shared/hand-over.ts. A message is the port in two octets beside one descriptor, and one read never
 // brings more than one descriptor; a receipt is the count since the beginning in four octets, little end first.
 // Runs: once per placed connection; a receipt once a turn.
 
@@ -10,27 +10,28 @@ import type { PipeHandle, TcpHandle } from "../shared/messages.js";
 /** As node:child_process numbers the pipes that carry descriptors. */
 const IPC = 2;
 
-interface ReadingHandle extends PipeHandle {
+export interface ReadingHandle extends PipeHandle {
   open(fd: number): number;
   pendingHandle: TcpHandle | null;
 }
 
+export type PipeConstructor = new (type: number) => ReadingHandle;
+
 export class TakeOver {
   readonly #accept: (connection: TcpHandle, port: number) => void;
   readonly #pipe: ReadingHandle;
-  /** Owns the descriptor; never closed while the process lives, for two handles have it. */
-  readonly #given: PipeHandle;
+  readonly #fd: number;
   readonly #confirm = (): void => this.#receipt();
   #scheduled = false;
   adopted = 0;
 
-  constructor(given: PipeHandle, accept: (connection: TcpHandle, port: number) => void) {
+  /** @param fd is never closed by whoever gave its number: two handles have it */
+  constructor(fd: number, Pipe: PipeConstructor, accept: (connection: TcpHandle, port: number) => void) {
     this.#accept = accept;
-    this.#given = given;
-    const Pipe = given.constructor as unknown as new (type: number) => ReadingHandle;
+    this.#fd = fd;
     this.#pipe = new Pipe(IPC);
     this.#pipe.onread = (bytes) => this.#read(bytes);
-    this.#pipe.open(given.fd);
+    this.#pipe.open(fd);
     this.#pipe.readStart();
   }
 
@@ -56,7 +57,7 @@ export class TakeOver {
     const octets = Buffer.allocUnsafe(4);
     octets.writeUInt32LE(this.adopted);
     try {
-      writeSync(this.#given.fd, octets);
+      writeSync(this.#fd, octets);
     } catch {
       // The primary does not read just now, or is gone: the next receipt and each load report count from the beginning.
     }

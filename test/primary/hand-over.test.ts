@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { type TestContext, test } from "node:test";
-import { makeHandOver, type Pair } from "../../src/primary/hand-over.js";
+import { makeHandOver, type Pair } from "../../src/shared/hand-over.js";
 import type { TcpHandle } from "../../src/shared/messages.js";
 import { TakeOver } from "../../src/worker/take-over.js";
 import { until } from "../support/waiting.js";
@@ -38,7 +38,7 @@ async function connection(t: TestContext): Promise<{ handle: TcpHandle; caller: 
 test("connections cross the pipe with their ports, in order, and are confirmed by their count", async (t) => {
   const { handOver, far, confirmed } = await pairOf(t);
   const got: { port: number; socket: net.Socket }[] = [];
-  const takeOver = new TakeOver(far, (handle, port) => {
+  const takeOver = new TakeOver(far.fd, far.constructor as never, (handle, port) => {
     got.push({ port, socket: new net.Socket({ handle } as net.SocketConstructorOpts) });
   });
   t.after(() => {

@@ -1,5 +1,7 @@
-// The pipe over which one worker is given its connections: a Unix socket pair whose messages carry a descriptor each.
-// Responsible for making it, for sending and for the worker's receipts. Must not know: which worker, what is placed.
+// The pipe over which connections are given to a worker, and by a worker to a thread of its own: a Unix socket pair whose
+// messages carry a descriptor each.
+// Responsible for making it, for sending and for the taker's receipts. Must not know: who takes, what is placed.
+// Both kinds of process give, so it stands here although it is a socket.
 // The channel of child_process would do, and does where this one cannot be made: but it sends the next descriptor only
 // when the one before it was confirmed, so that every connection costs both processes a turn of their loops, and it
 // wraps each in two messages. Here a worker takes what has gathered in one turn and confirms it with four octets; a new
@@ -9,7 +11,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PipeHandle, TcpHandle } from "../shared/messages.js";
+import type { PipeHandle, TcpHandle } from "./messages.js";
 
 interface Request {
   oncomplete: (status: number) => void;
