@@ -21,6 +21,7 @@ import type { StoreChange } from "../shared/store/store.js";
 import { Admission } from "./call/admission.js";
 import { ANSWERS } from "./call/answers.js";
 import type { Call } from "./call/call.js";
+import { RuleBook } from "./call/call-rules.js";
 import { CallerEvents } from "./call/caller-events.js";
 import { HeldRequests } from "./call/held-request.js";
 import { Relay } from "./call/relay.js";
@@ -68,6 +69,11 @@ class Plane implements DataPlane {
   private upstreams!: Upstreams;
   private ended = false;
   private gatehouse: Gatehouse | null = null;
+  private readonly rules = new RuleBook((open, { api_id }, { path, method, returnMs }) => {
+    const what = { api: api_id, path, method };
+    if (open) this.hooks.log.warn({ ...what, returnMs }, "circuit breaker opened: too many calls failed");
+    else this.hooks.log.info(what, "circuit breaker closed");
+  });
   /** Made with the gate: without keys nothing here is worth a thread. */
   private offload: Offload | null = null;
   private config: WorkerConfig | null = null;
@@ -125,6 +131,10 @@ class Plane implements DataPlane {
       routes,
       targets,
       gates: routes.routes.map((route) => this.gatehouse?.guardOf(route.api_id) ?? null),
+      calls: this.rules.compile(
+        routes.routes.map((route) => route.definition),
+        settings,
+      ),
       elsewhere: (target, route) => {
         const security = this.securityOf(route.definition, target);
         return this.upstreams.single(route.api_id, target.host, target.port, security);

@@ -51,6 +51,22 @@ export function grpcStatusOfHttp(status: number): number {
   }
 }
 
+/** The status that stands for a stream reset with this HTTP/2 error code. */
+export function grpcStatusOfReset(code: number): number {
+  switch (code) {
+    case 0x7: // REFUSED_STREAM
+      return GrpcStatus.UNAVAILABLE;
+    case 0x8: // CANCEL
+      return GrpcStatus.CANCELLED;
+    case 0xb: // ENHANCE_YOUR_CALM
+      return GrpcStatus.RESOURCE_EXHAUSTED;
+    case 0xc: // INADEQUATE_SECURITY
+      return GrpcStatus.PERMISSION_DENIED;
+    default:
+      return GrpcStatus.INTERNAL;
+  }
+}
+
 /** The code in a grpc-status value: one or two digits without a leading zero, 0 to 16; otherwise UNKNOWN. */
 export function parseGrpcStatus(value: string): number {
   const first = value.charCodeAt(0) - 0x30;

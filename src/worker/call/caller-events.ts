@@ -3,6 +3,7 @@
 
 import type { ReadBlock } from "../../shared/base/read-block.js";
 import { isGrpcContentType } from "../../shared/grpc/content-type.js";
+import { GrpcStatus } from "../../shared/grpc/status.js";
 import type { Connection, ConnectionEvents } from "../../shared/http2/connection.js";
 import type { HeaderMemo } from "../../shared/http2/header-memo.js";
 import type { Field } from "../../shared/http2/hpack/field.js";
@@ -16,7 +17,9 @@ import type { Caller } from "../downstream/caller.js";
 import { sendText } from "./answer.js";
 import { ANSWERS } from "./answers.js";
 import { Call } from "./call.js";
+import { Origin } from "./call-end.js";
 import { ControlRequest } from "./control-request.js";
+import { MessageScreen } from "./message-screen.js";
 import type { Plan } from "./plan.js";
 import { makePlan } from "./planner.js";
 import type { Relay } from "./relay.js";
@@ -49,6 +52,7 @@ export class CallerEvents implements ConnectionEvents {
     const call = new Call(down, plan, plan.volatileOf(list), end);
     down.owner = call;
     this.relay.calls++;
+    if (plan.timed && !this.relay.date(call)) return;
     if (plan.gate === null) this.relay.start(call);
     else this.relay.admission!.admit(call, list);
   }
@@ -119,6 +123,7 @@ export class CallerEvents implements ConnectionEvents {
       giveCredit(down, end - start, false);
       return;
     }
+    if (call.plan.rule !== null && !this.passes(call, block, first, last)) return;
     if (up === null) {
       // Padding waits for nobody.
       if (first !== start) giveCredit(down, end - start - (last - first), false);
@@ -131,13 +136,31 @@ export class CallerEvents implements ConnectionEvents {
     if (down.connection.shared.budget.exceeded) (down.connection.owner as Caller).shed();
   }
 
+  /** What of the request's messages the call's rule lets through. @returns false when it has ended the call */
+  private passes(call: Call, block: ReadBlock, first: number, last: number): boolean {
+    const limit = call.plan.grpc ? call.plan.rule!.request : null;
+    if (limit === null) return true;
+    call.requestScreen ??= new MessageScreen(limit);
+    call.requestScreen.screen(block.buf, first, last);
+    const { over } = call.requestScreen;
+    if (over === null) return true;
+    this.relay.fail(call, over, ErrorCode.ENHANCE_YOUR_CALM);
+    return false;
+  }
+
   closed(down: Stream, how: number, code: number): void {
     const caller = down.connection.owner as Caller;
     const call = down.owner as Call | null;
     if (call !== null) {
       const up = call.up;
       call.control?.abort();
-      this.relay.finish(call);
+      const origin = how === Ended.RESET_SENT ? Origin.GATEWAY : Origin.CALLER;
+      this.relay.finish(
+        call,
+        origin,
+        GrpcStatus.CANCELLED,
+        how === Ended.RESET_RECEIVED ? "caller_reset" : "caller_gone",
+      );
       if (up !== null) {
         up.peer = null;
         if (how === Ended.COMPLETE) {

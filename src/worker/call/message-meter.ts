@@ -5,11 +5,13 @@
 const PREFIX = 5;
 
 export class MessageMeter {
+  /** Messages whose prefix has come. */
+  messages = 0;
   /** Octets of the current message that have not come yet. */
-  private left = 0;
+  protected left = 0;
   /** Octets of a cut prefix that have come. */
-  private have = 0;
-  private value = 0;
+  protected have = 0;
+  protected value = 0;
 
   get atBoundary(): boolean {
     return this.left === 0 && this.have === 0;
@@ -24,16 +26,20 @@ export class MessageMeter {
         at += n;
       } else if (this.have === 0 && end - at >= PREFIX) {
         this.left = length(buf, at + 1);
+        this.messages++;
         at += PREFIX;
-      } else {
-        const octet = buf[at++]!;
-        this.value = this.have === 0 ? 0 : this.value * 256 + octet;
-        if (++this.have === PREFIX) {
-          this.left = this.value;
-          this.have = 0;
-        }
-      }
+      } else this.prefixOctet(buf[at++]!);
     }
+  }
+
+  /** One octet of a prefix. @returns true when it was the last */
+  protected prefixOctet(octet: number): boolean {
+    this.value = this.have === 0 ? 0 : this.value * 256 + octet;
+    if (++this.have < PREFIX) return false;
+    this.left = this.value;
+    this.have = 0;
+    this.messages++;
+    return true;
   }
 }
 

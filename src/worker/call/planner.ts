@@ -13,7 +13,7 @@ import type { RouteTable } from "../route/table.js";
 import type { AllowList } from "../tls/allow-list.js";
 import type { PeerCertificate } from "../tls/peer-certificate.js";
 import { ANSWERS, type Answer } from "./answers.js";
-import type { RouteRules } from "./call-rules.js";
+import type { CallRule, RouteRules } from "./call-rules.js";
 import { isControlPath } from "./control-request.js";
 import { DROPPED, preparedFor } from "./forwarding.js";
 import { isKeyField } from "./key-fields.js";
@@ -71,7 +71,7 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   const gate = route === null ? null : rules.gates[route.id]!;
   const rule = route === null ? null : (rules.calls[route.id]?.ruleFor(method, path) ?? null);
   const all = list.fields.slice(0, list.length);
-  const fields = all.map((field) => (isGap(field, gate) ? null : field));
+  const fields = all.map((field) => (isGap(field, gate) || isBounded(field, rule) ? null : field));
   const plan = new Plan({
     fields,
     names: all.map((field) => field.name),
@@ -126,6 +126,11 @@ function isGap(field: Field, gate: ApiGate | null): boolean {
   // Interned or not: as many come over one connection as callers stand behind it.
   if (name.kind === FieldKind.CREDENTIAL || name.kind === FieldKind.COOKIE) return true;
   return !field.stable && !decides(name);
+}
+
+/** Under a bound of the operator's the service gets another deadline than the caller wrote. */
+function isBounded(field: Field, rule: CallRule | null): boolean {
+  return rule !== null && rule.boundMs > 0 && field.name.kind === FieldKind.GRPC_TIMEOUT;
 }
 
 function decides(name: FieldName): boolean {

@@ -4,6 +4,7 @@
 
 import type { Logger } from "pino";
 import type { ReadBlock } from "../../shared/base/read-block.js";
+import { GrpcStatus } from "../../shared/grpc/status.js";
 import { openStream } from "../../shared/http2/open-stream.js";
 import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
 import { resetStream } from "../../shared/http2/send-control.js";
@@ -12,16 +13,23 @@ import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
 import type { Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { HealthState } from "../../shared/messages.js";
+import { type Ejection, Outcome } from "../balance/ejection.js";
 import type { Turn } from "../net/turn.js";
 import type { Link } from "../upstream/link.js";
 import type { CallRunner } from "../upstream/upstreams.js";
 import type { Admission } from "./admission.js";
 import { sendAnswer, sendStatusTrailers } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
+import { REFUSED } from "./breaker.js";
 import type { Call } from "./call.js";
+import { type AttemptWatcher, blameOf, type CallWatcher, Origin } from "./call-end.js";
+import type { CallRule } from "./call-rules.js";
+import { Deadlines } from "./deadlines.js";
+import { callerTimeout, block as departing, encodeDeparture } from "./departure.js";
 import { HeldRequests } from "./held-request.js";
 import { block as encodedBlock } from "./outgoing.js";
 import type { Rules } from "./planner.js";
+import { NO_PUSHBACK } from "./retry.js";
 
 /** How often a call may move on unseen. */
 const MAX_MOVES = 2;
@@ -30,10 +38,22 @@ const LINGER_BYTES = 65_536;
 /** …and for how long, ms: the rest of a request is mostly on its way already. */
 const LINGER_MS = 1_000;
 
+/** What we may add to a call's header list, as SETTINGS_MAX_HEADER_LIST_SIZE counts it: two fields with numbers. */
+const OUR_FIELDS = 128;
+
 /** A stream whose answer is complete while its request is not. */
 interface Lingering {
   readonly stream: Stream;
   readonly until: number;
+}
+
+/** What the end of a stay says about the address: as for breakers, but which statuses count is the operator's choice. */
+function outcomeOf(call: Call, ejection: Ejection, origin: number, status: number): number {
+  if (origin === Origin.NETWORK) return Outcome.FAILURE;
+  if (origin === Origin.SERVICE) return ejection.outcomeOf(status);
+  // A target that answers nothing within the operator's bound.
+  const late = call.bounded && status === GrpcStatus.DEADLINE_EXCEEDED;
+  return late && ejection.outcomeOf(status) === Outcome.FAILURE ? Outcome.FAILURE : Outcome.NONE;
 }
 
 export class Relay implements CallRunner {
@@ -44,6 +64,13 @@ export class Relay implements CallRunner {
   /** Set while some API has a gate. */
   admission: Admission | null = null;
   calls = 0;
+  /** Told of every end of a call. */
+  watcher: CallWatcher | null = null;
+  /** Told what came of every stay at a connection. */
+  attempts: AttemptWatcher | null = null;
+  readonly deadlines: Deadlines;
+  /** Calls of this turn that must keep a time. */
+  private readonly dated: Call[] = [];
   private lingering: Lingering[] = [];
   private readonly starting: Call[] = [];
   private readonly turn: Turn;
@@ -51,6 +78,32 @@ export class Relay implements CallRunner {
   constructor(log: Logger, turn: Turn) {
     this.log = log;
     this.turn = turn;
+    this.deadlines = new Deadlines(
+      () => turn.begin(),
+      (call) => this.due(call),
+    );
+  }
+
+  /** A new call that must keep a time. @returns false when it was answered already */
+  date(call: Call): boolean {
+    let ms = callerTimeout(call.plan, call.volatile);
+    if (ms < 0) {
+      this.fail(call, ANSWERS.badTimeout);
+      return false;
+    }
+    const { rule } = call.plan;
+    if (rule !== null && rule.boundMs > 0 && rule.boundMs < ms) {
+      ms = rule.boundMs;
+      call.bounded = true;
+    }
+    if (ms === 0) {
+      this.fail(call, ANSWERS.deadline);
+      return false;
+    }
+    call.timeoutMs = ms;
+    this.dated.push(call);
+    this.turn.ask();
+    return true;
   }
 
   /**
@@ -64,6 +117,7 @@ export class Relay implements CallRunner {
 
   /** The reads of the turn are done: see Turn. */
   endOfReads(): void {
+    if (this.dated.length > 0) this.arm();
     const calls = this.starting;
     for (let i = 0; i < calls.length; i++) {
       const call = calls[i]!;
@@ -78,9 +132,60 @@ export class Relay implements CallRunner {
     calls.length = 0;
   }
 
+  /**
+   * Deadlines count from here: everything that was read in this turn had been sent by now, so none is met early. One
+   * look at the clock serves all calls of the turn.
+   */
+  private arm(): void {
+    const now = Math.ceil(performance.now());
+    for (const call of this.dated) {
+      if (call.finished) continue;
+      call.deadline = now + call.timeoutMs;
+      this.deadlines.put(call, call.deadline, now);
+    }
+    this.dated.length = 0;
+  }
+
+  private due(call: Call): void {
+    try {
+      if (call.waitsToRetry) this.resume(call);
+      else this.expire(call);
+    } catch (error) {
+      this.turn.onDefect(error);
+      this.fail(call, ANSWERS.internal);
+    }
+  }
+
+  /** The call's time is over. */
+  private expire(call: Call): void {
+    const { down, up } = call;
+    const answer = call.bounded ? ANSWERS.hardTimeout : up === null ? ANSWERS.deadlineWaiting : ANSWERS.deadline;
+    if (down.queue === null || down.queue.bytes === 0) return this.fail(call, answer, ErrorCode.CANCEL);
+    // Trailers would stand behind what the caller does not read, and keep it in memory.
+    this.finish(call, Origin.GATEWAY, answer.grpc, answer.id);
+    if (up !== null) resetStream(up, ErrorCode.CANCEL);
+    resetStream(down, ErrorCode.CANCEL);
+  }
+
+  /** What the call's rule has to say before it goes out. */
+  private mayGo(call: Call, rule: CallRule): boolean {
+    if (rule.retry !== null && call.attempts === 1) rule.retry.count(this.now);
+    if (rule.breaker === null) return true;
+    const ticket = rule.breaker.admit(this.now);
+    if (ticket !== REFUSED) {
+      call.ticket = ticket;
+      return true;
+    }
+    this.fail(call, ANSWERS.circuitOpen);
+    return false;
+  }
+
   /** Gives the call to one of its route's targets. */
   private give(call: Call): void {
+    const first = !call.given;
     call.given = true;
+    const { rule } = call.plan;
+    if (first && rule !== null && !this.mayGo(call, rule)) return;
     const { targets } = call.prepared!;
     if (targets === null) this.fail(call, ANSWERS.noTargetPath);
     else targets.give(call);
@@ -94,17 +199,20 @@ export class Relay implements CallRunner {
     const c = link.connection;
     const outgoing = call.prepared!.outgoing[call.target]!;
     // A service may close the connection of all callers over a list above its bound.
-    if (outgoing.sizeWith(call.volatile) > c.peerMaxHeaderList) return this.fail(call, ANSWERS.headersTooLarge);
+    const ours = call.bounded || call.attempts > 1 ? OUR_FIELDS : 0;
+    if (outgoing.sizeWith(call.volatile) + ours > c.peerMaxHeaderList) return this.fail(call, ANSWERS.headersTooLarge);
     const up = openStream(c);
     call.up = up;
+    call.link = link;
     call.unprocessed = false;
     up.owner = call;
     up.peer = call.down;
     up.bodyless = call.plan.head;
     call.down.peer = up;
-    const length = outgoing.encode(c, call.volatile);
+    const plain = !call.plan.timed && call.attempts === 1;
+    const length = plain ? outgoing.encode(c, call.volatile) : encodeDeparture(call, outgoing, c, this.now);
     const bare = call.heldBlock === null && call.requestTrailers === null;
-    sendHeaderBlock(up, encodedBlock, length, call.requestEnded && bare);
+    sendHeaderBlock(up, plain ? encodedBlock : departing, length, call.requestEnded && bare);
     if (!bare) this.sendHeld(call, up);
   }
 
@@ -147,7 +255,9 @@ export class Relay implements CallRunner {
       if (ends) call.requestEnded = true;
       return;
     }
-    if (!call.given && call.prepared !== null && call.limits === null) this.give(call);
+    // It cannot be held any longer, so it goes now.
+    if (call.waitsToRetry) this.resume(call);
+    else if (!call.given && call.prepared !== null && call.limits === null) this.give(call);
     if (call.finished) return;
     if (call.up === null) return this.fail(call, ANSWERS.overloaded);
     if (ends) call.requestEnded = true;
@@ -155,7 +265,7 @@ export class Relay implements CallRunner {
   }
 
   unreachable(call: Call, answer: Answer): void {
-    if (!this.move(call)) this.fail(call, answer);
+    if (!this.move(call) && !this.retry(call, answer.grpc, NO_PUSHBACK)) this.fail(call, answer);
   }
 
   /** The call goes to another target or connection, if it may. @returns false when it may not */
@@ -168,12 +278,54 @@ export class Relay implements CallRunner {
     return call.prepared!.targets!.move(call);
   }
 
+  /**
+   * The call is tried again a little later, if its rule covers `status`: nothing of the failed attempt is shown to the
+   * caller. @returns false when it may not be
+   */
+  retry(call: Call, status: number, pushback: number): boolean {
+    const retry = call.plan.rule === null ? null : call.plan.rule.retry;
+    if (retry === null || !retry.covers(status) || call.attempts >= retry.maxAttempts) return false;
+    if (call.responded || call.heldLost || call.finished || !call.plan.grpc) return false;
+    const wait = retry.delay(call.attempts, pushback);
+    const now = Math.ceil(performance.now());
+    if (wait < 0 || (call.deadline > 0 && now + wait >= call.deadline) || !retry.take(this.now)) return false;
+    const { up } = call;
+    if (up !== null) {
+      this.leave(call, up);
+      if (up.state !== State.CLOSED) resetStream(up, ErrorCode.CANCEL);
+      call.uncredited += up.dropped;
+    }
+    this.settle(call, Origin.SERVICE, status);
+    call.attempts++;
+    call.interim = 0;
+    call.waitsToRetry = true;
+    this.deadlines.put(call, now + wait, now);
+    return true;
+  }
+
+  /** The wait before a retry is over. */
+  private resume(call: Call): void {
+    call.waitsToRetry = false;
+    if (call.deadline > 0) this.deadlines.put(call, call.deadline, this.now);
+    else this.deadlines.remove(call);
+    call.given = false;
+    this.give(call);
+  }
+
+  /** The call and its stream towards a service part. */
+  leave(call: Call, up: Stream): void {
+    call.responseBytes += up.received;
+    call.up = null;
+    call.down.peer = null;
+    up.peer = null;
+  }
+
   /** The gateway ends the call: with an answer where nothing was sent yet, with trailers or a reset otherwise. */
   fail(call: Call, answer: Answer, code: number = ErrorCode.INTERNAL_ERROR): void {
     if (call.finished) return;
     const { down, up } = call;
     const responded = call.responded;
-    this.finish(call);
+    this.finish(call, answer.network === true ? Origin.NETWORK : Origin.GATEWAY, answer.grpc, answer.id);
     if (up !== null) resetStream(up, ErrorCode.CANCEL);
     if (down.state === State.CLOSED) return;
     if (!responded) this.answer(down, answer, call.plan.grpc, call.plan.head);
@@ -222,15 +374,40 @@ export class Relay implements CallRunner {
     });
   }
 
-  /** Nothing more happens to the call; its streams may still have something to send. */
-  finish(call: Call): void {
+  /**
+   * Nothing more happens to the call; its streams may still have something to send. The one place that knows how it
+   * ended: see call-end.ts for the arguments.
+   */
+  finish(call: Call, origin: number = Origin.GATEWAY, status: number = GrpcStatus.UNKNOWN, reason = ""): void {
     if (call.finished) return;
     call.finished = true;
     if (call.waiting !== null) call.waiting.leave();
-    if (call.seat !== null) call.seat.balancer.ended(call);
     call.limits?.cancel();
+    if (call.slot >= 0) this.deadlines.remove(call);
+    this.settle(call, origin, status);
+    if (this.watcher !== null && call.control === null) this.watcher.ended(call, origin, status, reason);
     this.calls--;
     if (call.heldBlock !== null) this.held.release(call);
     call.down.owner = null;
+  }
+
+  /** What came of the call at a connection, or on the way to one. */
+  private settle(call: Call, origin: number, status: number): void {
+    const { link, seat } = call;
+    if (seat !== null) {
+      const { balancer } = seat;
+      if (balancer.ejection !== null) call.outcome = outcomeOf(call, balancer.ejection, origin, status);
+      balancer.ended(call);
+      call.seat = null;
+    }
+    if (call.up !== null) call.responseBytes += call.up.received;
+    if (call.ticket >= 0) {
+      call.plan.rule!.breaker!.settle(call.ticket, blameOf(call, origin, status), this.now);
+      call.ticket = -1;
+    }
+    if (this.attempts !== null && (link !== null || origin === Origin.NETWORK)) {
+      this.attempts.attempted(call, link, origin, status);
+    }
+    call.link = null;
   }
 }

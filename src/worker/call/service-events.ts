@@ -1,7 +1,8 @@
 // What happens on the service's side: responses, their DATA and trailers, resets, GOAWAY and lost connections. Runs for
 // every frame of a response.
 
-import type { ReadBlock } from "../../shared/base/read-block.js";
+import { ReadBlock } from "../../shared/base/read-block.js";
+import { GrpcStatus, grpcStatusOfHttp, grpcStatusOfReset, parseGrpcStatus } from "../../shared/grpc/status.js";
 import type { Connection, ConnectionEvents } from "../../shared/http2/connection.js";
 import { FAULTS } from "../../shared/http2/faults.js";
 import type { HeaderMemo } from "../../shared/http2/header-memo.js";
@@ -9,7 +10,7 @@ import type { Field } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
 import { resetStream } from "../../shared/http2/send-control.js";
-import { resetAfterQueue, sendData } from "../../shared/http2/send-data.js";
+import { giveCredit, resetAfterQueue, sendData } from "../../shared/http2/send-data.js";
 import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
 import { Ended, type Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
@@ -17,8 +18,11 @@ import type { Caller } from "../downstream/caller.js";
 import type { Link } from "../upstream/link.js";
 import { ANSWERS } from "./answers.js";
 import type { Call } from "./call.js";
+import { Origin } from "./call-end.js";
 import { MessageMeter } from "./message-meter.js";
+import { MessageScreen } from "./message-screen.js";
 import type { Relay } from "./relay.js";
+import { NO_PUSHBACK, readPushback } from "./retry.js";
 
 /** Informational responses of one call; they are header blocks, which no window holds back. */
 const MAX_INTERIM = 64;
@@ -39,6 +43,8 @@ export class ServiceEvents implements ConnectionEvents {
     }
     if (list.statusCode < 200 && ++call.interim > MAX_INTERIM) return this.relay.fail(call, ANSWERS.upstreamFault);
     if (list.statusCode >= 200) {
+      call.httpStatus = list.statusCode;
+      if (end && call.plan.rule !== null && this.triedAgain(call, list)) return;
       call.responded = true;
       call.measured = list.contentLength >= 0;
       if (call.heldBlock !== null) this.relay.held.release(call);
@@ -46,7 +52,15 @@ export class ServiceEvents implements ConnectionEvents {
     const session = call.decision === null ? null : call.decision.session;
     if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
     else this.sendWithRates(call, list, memo, end);
-    if (end) this.complete(call, up);
+    if (end) this.complete(call, up, list.grpcStatus);
+  }
+
+  /** A response that is nothing but a status may be one that the caller need not see. */
+  private triedAgain(call: Call, list: FieldList): boolean {
+    const retry = call.plan.rule!.retry;
+    if (retry === null) return false;
+    const status = statusOf(call, list.grpcStatus);
+    return retry.covers(status) && this.relay.retry(call, status, readPushback(pushbackOf(list)));
   }
 
   private sendWithRates(call: Call, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
@@ -75,33 +89,76 @@ export class ServiceEvents implements ConnectionEvents {
       return;
     }
     const { down } = call;
+    if (call.meter instanceof MessageScreen) passHeld(call, up, call.meter);
     if (down.queue === null) sendList(down, list, memo, true);
     else {
       // The list is only valid now; the block must be encoded when it is sent, because tables change in between.
       const fields = list.fields.slice(0, list.length) as Field[];
       down.queue.trailers = (): void => sendFields(down, fields, true);
     }
-    this.complete(call, up);
+    this.complete(call, up, list.grpcStatus);
   }
 
   data(up: Stream, block: ReadBlock, head: number, start: number, end: number, flags: number): void {
     const call = up.owner as Call;
     if (call.finished) return;
     if (call.plan.grpc) {
+      const limit = call.plan.rule === null ? null : call.plan.rule.response;
+      if (limit !== null) {
+        call.meter ??= new MessageScreen(limit);
+        this.screened(call, up, call.meter as MessageScreen, block, start, end, flags);
+        return;
+      }
       call.meter ??= new MessageMeter();
       if ((flags & Flag.PADDED) === 0) call.meter.pass(block.buf, start, end);
       else call.meter.pass(block.buf, start + 1, end - block.buf[start]!);
     }
     sendData(call.down, up, block, head, start, end, flags);
-    if ((flags & Flag.END_STREAM) !== 0) this.complete(call, up);
+    if ((flags & Flag.END_STREAM) !== 0) this.complete(call, up, null);
     else if (up.connection.shared.budget.exceeded) (call.down.connection.owner as Caller).shed();
   }
 
+  /** DATA of a response whose messages are limited: see MessageScreen. */
+  private screened(
+    call: Call,
+    up: Stream,
+    screen: MessageScreen,
+    block: ReadBlock,
+    start: number,
+    end: number,
+    flags: number,
+  ): void {
+    const padded = (flags & Flag.PADDED) !== 0;
+    const first = padded ? start + 1 : start;
+    const last = padded ? end - block.buf[start]! : end;
+    if (padded) giveCredit(up, end - start - (last - first), false);
+    const { down } = call;
+    const stop = screen.screen(block.buf, first, last);
+    if (screen.over !== null) {
+      if (stop > first) {
+        passHeld(call, up, screen);
+        sendData(down, up, block, -1, first, stop, 0);
+      }
+      return this.relay.fail(call, screen.over, ErrorCode.ENHANCE_YOUR_CALM);
+    }
+    const ends = (flags & Flag.END_STREAM) !== 0;
+    const keeps = !ends && stop < last;
+    // A prefix that began earlier is complete now, or will not be.
+    if (stop > first || !keeps) passHeld(call, up, screen);
+    if (!keeps) sendData(down, up, block, -1, first, last, ends ? Flag.END_STREAM : 0);
+    else {
+      if (stop > first) sendData(down, up, block, -1, first, stop, 0);
+      screen.hold(block.buf, stop, last);
+    }
+    if (ends) this.complete(call, up, null);
+    else if (up.connection.shared.budget.exceeded) (down.connection.owner as Caller).shed();
+  }
+
   /** The response is complete, though its end may still wait to be sent. */
-  private complete(call: Call, up: Stream): void {
+  private complete(call: Call, up: Stream, status: Field | null): void {
     const { down } = call;
     const requestOpen = !call.requestEnded;
-    this.relay.finish(call);
+    this.relay.finish(call, Origin.SERVICE, statusOf(call, status), "");
     if (requestOpen) {
       // RFC 9113 section 8.1: the rest of the request is of no use to anybody.
       if (down.state !== State.CLOSED) resetAfterQueue(down, ErrorCode.NO_ERROR);
@@ -114,8 +171,7 @@ export class ServiceEvents implements ConnectionEvents {
     const call = up.owner as Call;
     const link = up.connection.owner as Link;
     if (call.up === up && !call.finished) {
-      call.up = null;
-      call.down.peer = null;
+      this.relay.leave(call, up);
       call.uncredited += up.dropped;
       if (how === Ended.RESET_RECEIVED) this.resetByService(call, code);
       else if (how === Ended.RESET_SENT) this.relay.fail(call, ANSWERS.upstreamFault);
@@ -127,11 +183,15 @@ export class ServiceEvents implements ConnectionEvents {
 
   private resetByService(call: Call, code: number): void {
     if (code === ErrorCode.REFUSED_STREAM && !call.responded) {
-      if (!this.relay.move(call)) this.relay.fail(call, ANSWERS.refused);
-      return;
+      if (this.relay.move(call) || this.relay.retry(call, GrpcStatus.UNAVAILABLE, NO_PUSHBACK)) return;
+      return this.relay.fail(call, ANSWERS.refused);
     }
     const { down } = call;
-    this.relay.finish(call);
+    const status = grpcStatusOfReset(code);
+    if (this.relay.retry(call, status, NO_PUSHBACK)) return;
+    // CANCEL and ENHANCE_YOUR_CALM are answers, the others are faults.
+    const fault = status === GrpcStatus.INTERNAL || status === GrpcStatus.UNAVAILABLE;
+    this.relay.finish(call, fault ? Origin.NETWORK : Origin.SERVICE, status, "service_reset");
     if (code === ErrorCode.NO_ERROR) resetAfterQueue(down, code);
     else resetStream(down, code);
   }
@@ -140,6 +200,7 @@ export class ServiceEvents implements ConnectionEvents {
   private lost(call: Call, up: Stream): void {
     const left = up.connection.flights > up.headersFlight;
     if ((call.unprocessed || !left) && this.relay.move(call)) return;
+    if (this.relay.retry(call, GrpcStatus.UNAVAILABLE, NO_PUSHBACK)) return;
     this.relay.fail(call, ANSWERS.upstreamLost);
   }
 
@@ -174,6 +235,28 @@ export class ServiceEvents implements ConnectionEvents {
     // Logged with the end of the connection, once per outage while it cannot be established.
     link.broken(`RFC 9113 ${section}`, `the service broke the protocol: ${text}`);
   }
+}
+
+/** What the response says of the call; without a grpc-status what clients make of its HTTP status. */
+function statusOf(call: Call, field: Field | null): number {
+  if (field !== null) return parseGrpcStatus(field.value);
+  return !call.plan.grpc && call.httpStatus < 400 ? GrpcStatus.OK : grpcStatusOfHttp(call.httpStatus);
+}
+
+function pushbackOf(list: FieldList): string | null {
+  for (let i = 0; i < list.length; i++) {
+    const field = list.fields[i]!;
+    if (field.name.text === "grpc-retry-pushback-ms") return field.value;
+  }
+  return null;
+}
+
+/** Passes on the beginning of a prefix that was kept back. */
+function passHeld(call: Call, up: Stream, screen: MessageScreen): void {
+  const n = screen.heldLength;
+  if (n === 0) return;
+  screen.heldLength = 0;
+  sendData(call.down, up, new ReadBlock(Buffer.from(screen.held.subarray(0, n)), null), -1, 0, n, 0);
 }
 
 /** The length of what `blockFor` returned last. */

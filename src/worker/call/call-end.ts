@@ -1,0 +1,57 @@
+// How calls end, for whoever counts them: one place that knows the status, who ended the call, and by which rule.
+// Responsible for the words and for what speaks against a service. Must not know: what is counted, metrics, logs.
+// Contract: relay.finish says `ended` once per call, and `attempted` once for each stay of a call at a connection.
+// Runs once per call; while nobody listens it costs a comparison.
+
+import { GrpcStatus } from "../../shared/grpc/status.js";
+import type { Link } from "../upstream/link.js";
+import type { Call } from "./call.js";
+
+export const Origin = {
+  /** The service's own response, complete. */
+  SERVICE: 0,
+  /** The service or the way to it failed: no connection, a lost one, a reset, a broken rule. */
+  NETWORK: 1,
+  /** A rule of the gateway. */
+  GATEWAY: 2,
+  /** The caller reset the call or went away. */
+  CALLER: 3,
+} as const;
+
+/**
+ * What a listener may read of the call at its end: `plan` (route, path), `down.born` (coarse clock at its arrival),
+ * `down.received` and `responseBytes`, `attempts`, `moves`.
+ */
+export interface CallWatcher {
+  /**
+   * `status` is a gRPC status, also for others' calls (mapped); `reason` the id of an answer (answers.ts), or empty for a
+   * response of the service.
+   */
+  ended(call: Call, origin: number, status: number, reason: string): void;
+}
+
+export interface AttemptWatcher {
+  /** `link` is the connection it was sent on; null when it never reached one. */
+  attempted(call: Call, link: Link | null, origin: number, status: number): void;
+}
+
+/** What an end says about the service. */
+export const Blame = { GOOD: 0, BAD: 1, NONE: 2 } as const;
+
+/** UNKNOWN (an uncaught error, in most servers), INTERNAL, UNAVAILABLE, DATA_LOSS: faults, not answers. */
+const FAULTY =
+  (1 << GrpcStatus.UNKNOWN) | (1 << GrpcStatus.INTERNAL) | (1 << GrpcStatus.UNAVAILABLE) | (1 << GrpcStatus.DATA_LOSS);
+
+/**
+ * Whether a breaker counts an end, and as what. DEADLINE_EXCEEDED counts only where the operator's bound ran out: with a
+ * deadline of its own any caller could open the breaker for everybody.
+ */
+export function blameOf(call: Call, origin: number, status: number): number {
+  if (origin === Origin.NETWORK) return Blame.BAD;
+  if (status === GrpcStatus.DEADLINE_EXCEEDED && origin !== Origin.CALLER) {
+    return call.bounded ? Blame.BAD : Blame.NONE;
+  }
+  if (origin !== Origin.SERVICE) return Blame.NONE;
+  if (!call.plan.grpc || call.httpStatus !== 200) return call.httpStatus >= 500 ? Blame.BAD : Blame.GOOD;
+  return ((FAULTY >> status) & 1) === 1 ? Blame.BAD : Blame.GOOD;
+}
