@@ -104,6 +104,15 @@ export class EmbeddedStore implements Store {
     return names.map((name) => this.#read(name));
   }
 
+  getManyNow(names: readonly string[]): (Uint8Array | undefined)[] {
+    return names.map((name) => this.#read(name));
+  }
+
+  /** Reads of one turn of the loop share a snapshot, which may be older than the news that came in it. */
+  renew(): void {
+    this.#opened?.durable.resetReadTxn();
+  }
+
   async put(name: string, value: Uint8Array, options: PutOptions = {}): Promise<boolean> {
     const { values, ends } = this.#home();
     if (!fits(name)) return false;

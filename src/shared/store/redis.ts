@@ -22,11 +22,14 @@ import {
 
 const DEFAULT_TIMEOUT_MS = 1_000;
 const PROBE_MS = 500;
+/** ioredis gives a command up after so many timeouts of ours: it counts the time in which this process stood still. */
+const GIVEN_UP = 3;
 /** A peer that answered no probe for this long is dialled anew: its host may be gone without a word. */
 const PROBES_BEFORE_REDIAL = 6;
 const SCAN_COUNT = 1_000;
 /** The operating system's own words and Redis's error codes; nothing in them comes from the settings. */
 const MAX_OUTPUT = 200;
+const TOO_LATE = "Command timed out";
 
 export interface RedisStoreOptions extends RedisSettings, NotificationRules {
   readonly prefix?: string | undefined;
@@ -53,7 +56,7 @@ export class RedisStore implements Store {
   async open(): Promise<void> {
     if (this.#client !== undefined) return;
     const timeout = this.#commandTimeout();
-    const client = makeRedisClient(this.#options, timeout);
+    const client = makeRedisClient(this.#options, GIVEN_UP * timeout);
     const subscriber = makeRedisClient(this.#options, timeout, true);
     this.#client = client;
     this.#subscriber = subscriber;
@@ -171,13 +174,25 @@ export class RedisStore implements Store {
     const client = this.#client;
     if (client === undefined || !this.#health.ok) throw new StoreDown(this.#health.output ?? "Redis is away");
     try {
-      return await question(client);
+      return await this.#within(question(client));
     } catch (error) {
       const reason = reasonOf(error);
       // A refused command (wrong type, no rights) says nothing about the connection.
       if (!isReply(error)) this.#lost(error as Error);
       throw new StoreDown(reason);
     }
+  }
+
+  /**
+   * The command timeout. A loop that stood still finds the timer due before it has read a single answer: what lies in the
+   * socket is read first, so that a burst of new keys is not taken for a dead server.
+   */
+  #within<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(new Error(TOO_LATE));
+      const timer = setTimeout(() => setImmediate(late), this.#commandTimeout());
+      answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
   }
 
   /** One probe at a time; who asks meanwhile gets the one under way. */
@@ -192,7 +207,7 @@ export class RedisStore implements Store {
     const client = this.#client;
     if (client === undefined) return;
     try {
-      await client.ping();
+      await this.#within(client.ping());
       this.#failedProbes = 0;
       this.#found();
     } catch (error) {

@@ -78,6 +78,10 @@ export interface Store {
   get(name: string): Promise<Uint8Array | undefined>;
   /** Answers in the order of the names. One round trip. */
   getMany(names: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+  /** The same without waiting, in a home that is read in memory; absent elsewhere. Throws `StoreDown`. */
+  getManyNow?(names: readonly string[]): (Uint8Array | undefined)[];
+  /** From here on `getManyNow` sees all that was written before, by whichever process. */
+  renew?(): void;
   put(name: string, value: Uint8Array, options?: PutOptions): Promise<boolean>;
   delete(name: string): Promise<boolean>;
   /** Names with this prefix, in pages, in no stated order; a name written meanwhile may be missing. */

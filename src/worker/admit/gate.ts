@@ -35,7 +35,7 @@ import { StoredIds } from "./credentials/certificates.js";
 import type { FieldAccess } from "./credentials/fields.js";
 import { JwtVerifier } from "./credentials/jwt.js";
 import { Passwords } from "./credentials/passwords.js";
-import type { Decision } from "./decision.js";
+import type { Decision, Stamp } from "./decision.js";
 import { Evaluation, type GateRequest, type LimitMaker, type Senses } from "./evaluation.js";
 import type { GatedDefinition, GateSettings } from "./gated-definition.js";
 import { Questions } from "./questions.js";
@@ -114,7 +114,7 @@ export class Gate {
       decision.gateEpoch === this.epoch &&
       now < decision.validUntil &&
       (session === null || session.epoch === decision.sessionEpoch) &&
-      (decision.others === null || decision.others.every(({ ref, epoch }) => ref.epoch === epoch))
+      (decision.others === null || stand(decision.others))
     );
   }
 
@@ -186,6 +186,11 @@ export class Gate {
     const ref = await this.#senses.sessions.load(orgId, nameCandidates(orgId, identity, this.#options.keys));
     return ref.session?.jwt_data?.secret;
   }
+}
+
+function stand(others: readonly Stamp[]): boolean {
+  for (let i = 0; i < others.length; i++) if (others[i]!.ref.epoch !== others[i]!.epoch) return false;
+  return true;
 }
 
 function keepFields(request: GateRequest): GateRequest {

@@ -6,7 +6,7 @@
  * Runs: `peek` once per decision, `load` once per key, `tick` about once a second.
  *
  * Bounds: `maxSessions` keys and `maxUnknown` unknown ones, the least used leave; `MAX_LOOKUPS` look-ups in flight, more are
- * refused (`Busy`). While the store is away remembered keys are served for `staleMs`, then they are forgotten.
+ * refused (`Busy`). Where the store is read in memory nobody waits: `peek` knows everything. While the store is away remembered keys are served for `staleMs`, then they are forgotten.
  */
 
 import { LRUCache } from "lru-cache";
@@ -24,7 +24,11 @@ const FORGET_MS = 180_000;
 const BATCH = 500;
 /** Credentials longer than this are hashed each time: the memory is counted in entries. */
 const MAX_REMEMBERED = 512;
-const MAX_LOOKUPS = 4_096;
+/** As many new keys as callers may bring in a burst; beyond it they are told to come back. */
+const MAX_LOOKUPS = 16_384;
+/** A worker that is to remember a hundred thousand decisions must know their keys. */
+const MAX_SESSIONS = 131_072;
+const MAX_UNKNOWN = 20_000;
 const MAX_ANNOUNCED = 10_000;
 
 export class Busy extends Error {
@@ -47,10 +51,13 @@ export interface SessionCacheOptions {
   readonly report?: ((name: string, problem: string) => void) | undefined;
 }
 
-interface Lookup {
+interface Wanted {
   readonly key: string;
   readonly orgId: string;
   readonly names: readonly string[];
+}
+
+interface Lookup extends Wanted {
   readonly resolve: (ref: SessionRef) => void;
   readonly reject: (error: Error) => void;
 }
@@ -85,9 +92,9 @@ export class SessionCache {
     this.#staleMs = options.staleMs ?? 300_000;
     this.#unknownMs = options.unknownMs ?? 8_000;
     const dispose = (ref: SessionRef): void => this.#left(ref);
-    this.#known = new LRUCache({ max: options.maxSessions ?? 50_000, dispose });
-    this.#unknown = new LRUCache({ max: options.maxUnknown ?? 20_000, dispose: (ref) => ref.leave() });
-    this.#recalled = new LRUCache({ max: options.maxSessions ?? 50_000 });
+    this.#known = new LRUCache({ max: options.maxSessions ?? MAX_SESSIONS, dispose });
+    this.#unknown = new LRUCache({ max: options.maxUnknown ?? MAX_UNKNOWN, dispose: (ref) => ref.leave() });
+    this.#recalled = new LRUCache({ max: options.maxSessions ?? MAX_SESSIONS });
     this.#unsubscribe = options.store.subscribe((change) => this.heard(change));
   }
 
@@ -123,17 +130,29 @@ export class SessionCache {
     if (!ref.gone && credential.length <= MAX_REMEMBERED) this.#recalled.set(credential, ref);
   }
 
-  /** What is remembered about the first of these names; undefined when the store must be asked. */
+  /** What is known about the first of these names; undefined when the store must be asked and waited for. */
   peek(orgId: string, names: readonly string[]): SessionRef | undefined {
     const key = keyOf(orgId, names);
     const now = this.#options.now();
     const ref = this.#known.get(key);
     if (ref !== undefined) return this.#touch(ref);
     const unknown = this.#unknown.get(key);
-    if (unknown === undefined) return undefined;
-    if (now - unknown.checkedAt < this.#unknownMs) return unknown;
-    this.#unknown.delete(key);
-    return undefined;
+    if (unknown !== undefined) {
+      if (now - unknown.checkedAt < this.#unknownMs) return unknown;
+      this.#unknown.delete(key);
+    }
+    return this.#readNow({ key, orgId, names });
+  }
+
+  #readNow(wanted: Wanted): SessionRef | undefined {
+    const { store } = this.#options;
+    if (store.getManyNow === undefined) return undefined;
+    try {
+      return this.#found(wanted, store.getManyNow(wanted.names.map((name) => this.#prefix + name)));
+    } catch {
+      // Whoever asks and waits is told why.
+      return undefined;
+    }
   }
 
   /** Rejects with `StoreDown` or `Busy`. */
@@ -184,7 +203,11 @@ export class SessionCache {
     this.#refreshing = true;
     try {
       const due = this.#due();
-      for (let at = 0; at < due.length; at += BATCH) await this.#refresh(due.slice(at, at + BATCH));
+      for (let at = 0; at < due.length; at += BATCH) {
+        await this.#refresh(due.slice(at, at + BATCH));
+        // A home in memory answers at once: calls get their turn in between all the same.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     } catch {
       // The store is away; what is remembered goes on until it is too old.
       this.#dropStale();
@@ -263,7 +286,10 @@ export class SessionCache {
         // News about this key while the answer was under way: it may be from before.
         const overtaken = lookup.names.some((name) => (this.#announced.get(name) ?? 0) > news);
         if (overtaken || this.#everything > news) this.#enqueue(lookup);
-        else this.#settle(lookup, own);
+        else {
+          this.#done(lookup);
+          lookup.resolve(this.#found(lookup, own));
+        }
       }
     } catch (error) {
       for (const lookup of lookups) {
@@ -273,24 +299,19 @@ export class SessionCache {
     }
   }
 
-  #settle(lookup: Lookup, values: readonly (Uint8Array | undefined)[]): void {
+  #found(wanted: Wanted, values: readonly (Uint8Array | undefined)[]): SessionRef {
     const found = values.findIndex((value) => value !== undefined);
-    const [bytes, name] = [values[found], lookup.names[found]];
-    this.#done(lookup);
-    if (bytes === undefined || name === undefined) {
-      lookup.resolve(this.#keepUnknown(lookup));
-      return;
-    }
+    const [bytes, name] = [values[found], wanted.names[found]];
+    if (bytes === undefined || name === undefined) return this.#keepUnknown(wanted);
     const decoded = decodeSession(bytes);
     if ("problem" in decoded) {
       this.#options.report?.(name, decoded.problem);
-      lookup.resolve(this.#keepUnknown(lookup));
-      return;
+      return this.#keepUnknown(wanted);
     }
-    const ref = new SessionRef(lookup.key, name, lookup.orgId);
+    const ref = new SessionRef(wanted.key, name, wanted.orgId);
     this.#fill(ref, decoded.session, bytes);
     this.#keep(ref);
-    lookup.resolve(ref);
+    return ref;
   }
 
   #done(lookup: Lookup): void {
@@ -317,7 +338,7 @@ export class SessionCache {
     this.#known.set(ref.key, ref);
   }
 
-  #keepUnknown({ key, orgId, names }: Lookup): SessionRef {
+  #keepUnknown({ key, orgId, names }: Wanted): SessionRef {
     const ref = new SessionRef(key, names[0] ?? "", orgId);
     ref.checkedAt = this.#options.now();
     this.#orgs.add(orgId);
@@ -349,6 +370,7 @@ export class SessionCache {
 
   /** Forgets what the change is about; from here on no decision is made by what was before. */
   heard(change: StoreChange): void {
+    this.#options.store.renew?.();
     if (change.command === EVERYTHING_CHANGED) {
       this.#everything = ++this.#news;
       this.#unknown.clear();
