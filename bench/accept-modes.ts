@@ -38,6 +38,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
     tickets() {},
     changed() {},
     leave() {},
+    move() {},
     health() {},
     accept(handle: TcpHandle) {
       const socket = new net.Socket({ handle } as net.SocketConstructorOpts);

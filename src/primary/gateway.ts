@@ -14,6 +14,7 @@ import { Keyspace } from "./keyspace.js";
 import { at, type Listener, Listeners } from "./listeners.js";
 import type { Loaded, LoadedSet } from "./loaded-set.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
+import { Rebalancer } from "./rebalance.js";
 import { Reloader } from "./reload.js";
 import { Supervisor } from "./supervisor.js";
 import { LocalShelf, TicketRotation } from "./ticket-keys.js";
@@ -55,6 +56,7 @@ export class Gateway {
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
   readonly #watch: FileWatch;
+  readonly #rebalancer: Rebalancer;
   #set: LoadedSet;
   #generation = 1;
   #refusedReload: Component | undefined;
@@ -103,6 +105,7 @@ export class Gateway {
     const lifetime = config.settings.http_server_options.ticket_lifetime * 1_000;
     this.#rotation = new TicketRotation(new LocalShelf(), lifetime, (keys) => this.#setTickets(keys));
     this.#placement = new Placement(choose, () => this.#supervisor.workers);
+    this.#rebalancer = new Rebalancer(() => this.#supervisor.workers, log);
   }
 
   /** Ports first: a busy one must be told before a worker exists. Rejects with the one message the operator needs. */
@@ -119,6 +122,7 @@ export class Gateway {
       throw error;
     }
     this.#watchFiles();
+    this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
     this.#setHealth("");
   }
 
@@ -180,6 +184,7 @@ export class Gateway {
     this.#stopListening(ports);
     this.#control.settle("new");
     this.#watchFiles();
+    this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
     return "";
   }
 
@@ -284,6 +289,7 @@ export class Gateway {
     this.#rotation.stop();
     this.#reloader.end();
     this.#watch.close();
+    this.#rebalancer.stop();
   }
 
   async #abandon(): Promise<void> {

@@ -10,6 +10,8 @@ export interface Candidate {
   readonly takesConnections: boolean;
   readonly connections: number;
   readonly calls: number;
+  /** It carries far more than its share of the work. */
+  readonly hot?: boolean;
   give(connection: Connection): void;
 }
 
@@ -30,7 +32,7 @@ export function roundRobin(): Choose {
   };
 }
 
-/** The one with the fewest connections, then the fewest open calls, then whose turn it is. */
+/** One that is not hot, with the fewest connections, then the fewest open calls, then whose turn it is. */
 export function leastConnections(): Choose {
   let next = 0;
   return (workers) => {
@@ -45,6 +47,7 @@ export function leastConnections(): Choose {
 }
 
 function lighter(one: Candidate, other: Candidate): boolean {
+  if ((one.hot === true) !== (other.hot === true)) return one.hot !== true;
   if (one.connections !== other.connections) return one.connections < other.connections;
   return one.calls < other.calls;
 }

@@ -3,6 +3,8 @@
 // connections, GOAWAY. gRPC callers keep one connection for hours; what was placed evenly by number may be busy on one
 // core and idle on the others. Runs: once per interval.
 
+import type { Logger } from "pino";
+
 /** A worker as this decision sees it. */
 export interface Carrier {
   /** Share of time in which its loop had something to do, from 0 to 1; below 0 while it is not known. */
@@ -26,6 +28,54 @@ export function isHot(worker: Carrier, workers: readonly Carrier[]): boolean {
   if (worker.busy < HOT_FROM || known.length < 2) return false;
   const mean = known.reduce((sum, each) => sum + each.busy, 0) / known.length;
   return worker.busy - mean >= ABOVE_MEAN;
+}
+
+/** A worker that can be told. */
+export interface Tellable extends Carrier {
+  readonly pid: number;
+  hot: boolean;
+  move(connections: number): void;
+}
+
+/** Looks at the workers again and again, and tells the one that should give some up. */
+export class Rebalancer {
+  readonly #workers: () => readonly Tellable[];
+  readonly #log: Logger;
+  #rebalance = new Rebalance<Tellable>();
+  #everyMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(workers: () => readonly Tellable[], log: Logger) {
+    this.#workers = workers;
+    this.#log = log;
+  }
+
+  /** 0 = not at all. */
+  set(everyMs: number): void {
+    if (everyMs === this.#everyMs) return;
+    this.#everyMs = everyMs;
+    clearInterval(this.#timer);
+    this.#rebalance = new Rebalance();
+    this.#timer = everyMs === 0 ? undefined : setInterval(() => this.#look(), everyMs).unref();
+  }
+
+  stop(): void {
+    this.set(0);
+  }
+
+  #look(): void {
+    const workers = this.#workers();
+    // New connections keep away from a hot one, or those that leave it would come back to it.
+    for (const worker of workers) worker.hot = isHot(worker, workers);
+    const move = this.#rebalance.look(workers);
+    if (move === undefined) return;
+    const { worker, connections } = move;
+    this.#log.info(
+      { worker: worker.pid, busy: Math.round(worker.busy * 100) / 100, connections },
+      "worker carries more than its share: connections are asked to come back elsewhere",
+    );
+    worker.move(connections);
+  }
 }
 
 export interface Move<Worker> {

@@ -61,6 +61,9 @@ export class WorkerProcess {
   /** The worker's end of it, until the worker has it. */
   #far: PipeHandle | undefined;
   #load = { adopted: 0, connections: 0, calls: 0 };
+  #busy = -1;
+  /** It carries far more than its share. */
+  hot = false;
   #ready = false;
   #draining = false;
 
@@ -106,6 +109,16 @@ export class WorkerProcess {
 
   get calls(): number {
     return this.#load.calls;
+  }
+
+  /** Share of time in which its loop had something to do; below 0 while it is not known. */
+  get busy(): number {
+    return this.#draining ? -1 : this.#busy;
+  }
+
+  /** So many of its connections are asked to come back. */
+  move(connections: number): void {
+    this.#send({ type: "move", connections });
   }
 
   give(connection: Connection): void {
@@ -208,6 +221,9 @@ export class WorkerProcess {
       case "load":
         this.#load = message;
         this.#confirmed(message.adopted);
+        return;
+      case "busy":
+        this.#busy = message.share;
         return;
       case "drained":
         return;

@@ -85,6 +85,8 @@ export type ToWorker =
   | { readonly type: "pipe" }
   /** Where there is no such pipe. Beside it: an accepted socket, nothing of it read. `id` rises by one within a worker's life. */
   | { readonly type: "connection"; readonly id: number; readonly port: number }
+  /** So many of its connections are asked to come back, which brings them to another worker. */
+  | { readonly type: "move"; readonly connections: number }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
   | { readonly type: "drain"; readonly timeoutMs: number };
 
@@ -94,6 +96,8 @@ export type ToPrimary =
   | { readonly type: "configured"; readonly generation: number; readonly problem: string }
   /** `adopted` is the highest connection id the worker has taken over: later ones are not among `connections`. */
   | { readonly type: "load"; readonly adopted: number; readonly connections: number; readonly calls: number }
+  /** In which share of the time since the last one its loop had something to do, from 0 to 1. */
+  | { readonly type: "busy"; readonly share: number }
   /** After `changed`: from here on no call is decided by what was before. */
   | { readonly type: "applied"; readonly id: number }
   | { readonly type: "drained" };
@@ -132,9 +136,10 @@ const WORKER_TYPES: readonly string[] = [
   "changed",
   "pipe",
   "connection",
+  "move",
   "drain",
 ];
-const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "applied", "drained"];
+const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "busy", "applied", "drained"];
 
 export function encodeMessage(message: ToWorker | ToPrimary): Buffer {
   return coder.encode(message);

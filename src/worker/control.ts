@@ -61,6 +61,7 @@ class Control {
   #adopted = 0;
   #reportTimer: NodeJS.Timeout | undefined;
   #reported = { adopted: 0, connections: 0, calls: 0 };
+  #busyTimer: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;
   #lastResort: NodeJS.Timeout | undefined;
   #draining = false;
@@ -124,6 +125,9 @@ class Control {
       case "health":
         this.#plane.health(message.state);
         return;
+      case "move":
+        this.#plane.move(message.connections);
+        return;
       case "drain":
         this.#drain(message.timeoutMs);
         return;
@@ -144,12 +148,24 @@ class Control {
     try {
       await this.#plane.configure(config);
       this.#config = config;
+      this.#tellBusy(config.settings.connections.rebalance_interval * 1_000);
       this.#log.level = config.settings.log_level;
       problem = this.#acceptShared();
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }
     this.send({ type: "configured", generation: config.generation, problem });
+  }
+
+  #tellBusy(everyMs: number): void {
+    clearInterval(this.#busyTimer);
+    if (everyMs === 0) return;
+    let before = performance.eventLoopUtilization();
+    this.#busyTimer = setInterval(() => {
+      const now = performance.eventLoopUtilization();
+      this.send({ type: "busy", share: performance.eventLoopUtilization(now, before).utilization });
+      before = now;
+    }, everyMs).unref();
   }
 
   /** Before the primary hears that this worker serves, its listeners do. */

@@ -285,6 +285,15 @@ class Plane implements DataPlane {
     this.hooks.loadChanged();
   }
 
+  /** Any of those that do something: which of them is busy changes, and moving an idle one is of no use. */
+  move(connections: number): void {
+    const active = [...this.callers].filter((caller) => caller.connection.streams.size > 0);
+    for (let n = 0; n < connections && active.length > 0; n++) {
+      const [caller] = active.splice(Math.floor(Math.random() * active.length), 1);
+      caller?.drain();
+    }
+  }
+
   private callerClosed(caller: Caller): void {
     this.callers.delete(caller);
     this.census.went(caller.origin.address);

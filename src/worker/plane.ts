@@ -17,6 +17,8 @@ export interface DataPlane {
   accept(handle: TcpHandle, port: number): void;
   /** What session tickets are sealed under from now on; the first ones come before the first configuration. */
   tickets(keys: TicketKeys): void;
+  /** So many connections are drained so that their callers come back, to another worker. */
+  move(connections: number): void;
   /** What /hello and /ready answer on the main port from now on. */
   health(state: HealthState): void;
   /**

@@ -24,6 +24,8 @@ export const DEFAULTS = {
   ticketLifetime: 43_200,
   /** Share of connections.max_age: those that came together go within a fifth of it. */
   connectionAgeJitter: 0.1,
+  /** Two looks in a row are needed: a burst of a few seconds moves nobody. */
+  rebalanceInterval: 5,
   /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
   maxBufferedBytes: 256 * 1024 * 1024,
   upstream: {

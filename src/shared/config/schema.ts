@@ -208,6 +208,8 @@ const connections = z
       /** In one worker, and there from one address; one more is closed at once. 0 = as many as come. */
       max_per_worker: whole(0, 10_000_000, 0),
       max_per_address: whole(0, 10_000_000, 0),
+      /** How often is looked whether a worker carries far more than its share; 0 = never. */
+      rebalance_interval: seconds(0, DAY, DEFAULTS.rebalanceInterval),
     },
     section,
   )

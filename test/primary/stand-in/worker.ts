@@ -34,6 +34,8 @@ class LinePlane implements DataPlane {
 
   leave(): void {}
 
+  move(): void {}
+
   health(state: { ready: { status: number } }): void {
     this.#health = String(state.ready.status);
   }
