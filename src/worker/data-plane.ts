@@ -10,6 +10,7 @@ import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
 import { FieldStore } from "../shared/http2/hpack/field.js";
+import { isLegalName } from "../shared/http2/hpack/field-flaw.js";
 import { FieldList } from "../shared/http2/hpack/field-list.js";
 import { OutputBlocks } from "../shared/http2/output.js";
 import { ErrorCode } from "../shared/http2/protocol.js";
@@ -146,6 +147,17 @@ class Plane implements DataPlane {
       generator: !settings.hide_generator_header,
     };
     this.upstreams.keepOnly(new Set(targets));
+    this.markKeyFields();
+  }
+
+  /** What callers put their keys into is a secret on the wire, and worth knowing again among many. */
+  private markKeyFields(): void {
+    const { fields } = this.callerContext.engine;
+    for (const gate of this.relay.rules.gates) {
+      for (const { place } of gate?.auth ?? []) {
+        if (isLegalName(place.header) && !place.header.startsWith(":")) fields.markCredential(place.header);
+      }
+    }
   }
 
   /** The gate is made when it is first needed and stays: later configurations only change its rules. */
