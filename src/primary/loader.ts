@@ -73,11 +73,7 @@ export function load(confPath: string | undefined, env: Environment): Load {
   if (nothing) problems.push(nothingLeft(settings, assembly));
   const { definitions, closed, left_out, ports } = assembly;
   const certificates = collection.records;
-  for (const message of collection.expiring(
-    Date.now(),
-    settings.security.certificate_expiry_monitor.warning_threshold_days,
-  ))
-    problems.push(warning(found.file, message));
+  for (const message of collection.expiring(Date.now())) problems.push(warning(found.file, message));
   const configuration = { settings, definitions, closed, left_out, ports, certificates, problems, fatal };
   return { configuration, read, judgements, file: found.file };
 }
