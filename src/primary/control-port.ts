@@ -10,6 +10,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Settings } from "../shared/config.js";
 import { ControlServer } from "./control/server.js";
+import type { ControlTls } from "./control-tls.js";
 import { at, ListenError } from "./listeners.js";
 
 interface Place {
@@ -27,6 +28,8 @@ export class ControlPort {
   /** What is left if what was opened last is not to stay. */
   #before: Place | undefined;
   #folder: string | undefined;
+  /** Of what was opened last. */
+  #tls: ControlTls | undefined;
 
   constructor(app: Hono, log: Logger) {
     this.#app = app;
@@ -39,12 +42,13 @@ export class ControlPort {
   }
 
   /** Opens what these settings ask for beside what is open; `settle` then closes one of the two. */
-  async open(settings: Settings): Promise<void> {
+  async open(settings: Settings, tls?: ControlTls): Promise<void> {
+    this.#tls = tls;
     const { control_api_port: port } = settings;
     const address = settings.control_api_address || settings.listen_address;
     const name = port === 0 ? await this.#socketPath() : at(address, port);
     if (this.#place?.name === name) return;
-    const server = new ControlServer(this.#app, port === 0);
+    const server = new ControlServer(this.#app, port === 0, tls);
     try {
       if (port === 0) await server.listenOn(name);
       else await server.listen(address, port);
@@ -52,13 +56,19 @@ export class ControlPort {
       throw ListenError.of(error, address, port, "control_api_port");
     }
     this.#place = { name, server, socket: port === 0 ? name : "" };
-    if (port !== 0) this.#log.info(`control port on ${name}`);
+    if (port !== 0) this.#log.info({ tls: tls !== undefined }, `control port on ${name}`);
+  }
+
+  /** For connections from now on. */
+  secure(tls: ControlTls | undefined): void {
+    this.#place?.server.secure(tls);
   }
 
   settle(keep: "new" | "old"): void {
     const [kept, left] = keep === "new" ? [this.#place, this.#before] : [this.#before, this.#place];
     this.#place = kept;
     this.#before = kept;
+    if (keep === "new") this.secure(this.#tls);
     if (left !== undefined && left !== kept) left.server.retire();
   }
 

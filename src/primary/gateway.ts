@@ -3,12 +3,16 @@
 // lines, signals, a caller's bytes. Runs: at start, at a reload and at the end.
 
 import type { Logger } from "pino";
+import type { Certificates } from "../shared/certificates/collection.js";
+import { CERTIFICATES_CHANGED } from "../shared/certificates/stored.js";
 import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
-import type { StoreChange } from "../shared/store/store.js";
+import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
 import { controlApp } from "./control/app.js";
 import { ControlPort } from "./control-port.js";
+import { ControlTls } from "./control-tls.js";
+import { type CertificateExpiry, ExpiryMonitor } from "./expiry.js";
 import { type Component, healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from "./health.js";
 import { Keyspace } from "./keyspace.js";
 import { at, type Listener, Listeners } from "./listeners.js";
@@ -16,8 +20,9 @@ import type { Loaded, LoadedSet } from "./loaded-set.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { Rebalancer } from "./rebalance.js";
 import { Reloader } from "./reload.js";
+import { isSame, StoredCertificates } from "./stored-certificates.js";
 import { Supervisor } from "./supervisor.js";
-import { LocalShelf, TicketRotation } from "./ticket-keys.js";
+import { Tickets } from "./tickets.js";
 import { FileWatch, folderOf } from "./watch.js";
 import type { WorkerProcess } from "./worker-process.js";
 
@@ -45,13 +50,19 @@ export interface GatewayOptions {
 /** News of other replicas after which definitions and policies are read again. */
 const RELOADING = new Set(["ApiUpdated", "ApiRemoved", "ApiAdded", "GroupReload", "PolicyChanged"]);
 const DEFAULT_GATHERING_S = 1;
+/** News of certificates is delivered at most once: so often the store is asked without any. */
+const CERTIFICATES_AGAIN_MS = 60_000;
+/** As long as an operator's request waits until a certificate counts. */
+const CERTIFICATES_MS = 500;
 
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #listeners = new Listeners();
   readonly #supervisor: Supervisor;
   readonly #placement: Placement;
-  readonly #rotation: TicketRotation;
+  readonly #ticketing: Tickets;
+  readonly #storedCertificates: StoredCertificates;
+  readonly #expiry: ExpiryMonitor;
   readonly #control: ControlPort;
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
@@ -62,6 +73,12 @@ export class Gateway {
   #refusedReload: Component | undefined;
   #notReady = STARTING;
   #tickets!: TicketKeys;
+  /** Those of the store that are in force. */
+  #stored: Certificates = {};
+  #certificatesTimer: NodeJS.Timeout | undefined;
+  /** One change of what workers have after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #serves = false;
   #health: HealthState;
 
   constructor(options: GatewayOptions) {
@@ -73,8 +90,12 @@ export class Gateway {
       settings: () => this.#settings,
       tell: (change) => this.#supervisor.changed(change),
       heard: (change) => this.#heard(change),
-      healthChanged: () => this.#setHealth(this.#notReady),
+      healthChanged: () => this.#storeHealthChanged(),
     });
+    const open = async () => (await this.#keyspace.open()).store;
+    this.#storedCertificates = new StoredCertificates(open, log);
+    this.#ticketing = new Tickets({ open, changed: (keys) => this.#setTickets(keys), log });
+    this.#expiry = new ExpiryMonitor(log);
     this.#reloader = new Reloader({
       load: options.load ?? (() => ({ problems: [] })),
       current: () => this.#set,
@@ -102,8 +123,6 @@ export class Gateway {
       },
     });
     const choose = config.settings.accept === "round_robin" ? roundRobin() : leastConnections();
-    const lifetime = config.settings.http_server_options.ticket_lifetime * 1_000;
-    this.#rotation = new TicketRotation(new LocalShelf(), lifetime, (keys) => this.#setTickets(keys));
     this.#placement = new Placement(choose, () => this.#supervisor.workers);
     this.#rebalancer = new Rebalancer(() => this.#supervisor.workers, log);
   }
@@ -112,18 +131,26 @@ export class Gateway {
   async start(): Promise<void> {
     try {
       this.#accept(await this.#listeners.bindMore(this.#set.served.ports, this.#settingOf(this.#set)), this.#set);
-      await this.#control.open(this.#settings);
+      this.#stored = await this.#storedCertificates.of(this.#set.served);
+      await this.#control.open(this.#settings, this.#controlTls(this.#set, this.#stored));
       this.#control.settle("new");
       if (needsStore(this.#set)) await this.#keyspace.open();
-      await this.#rotation.start();
+      await this.#ticketing.configure(this.#set.served);
       await this.#supervisor.start();
     } catch (error) {
       await this.#abandon();
       throw error;
     }
+    this.#serves = true;
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
+    this.#watchCertificates();
     this.#setHealth("");
+  }
+
+  /** Of every certificate in use, soonest first; for the metrics. */
+  certificateExpiries(): readonly CertificateExpiry[] {
+    return this.#expiry.expiries;
   }
 
   /** Resolves with why it was refused, empty when what the files say is in force. */
@@ -161,16 +188,28 @@ export class Gateway {
     return this.#set.served.settings;
   }
 
+  #apply(set: LoadedSet): Promise<string> {
+    return this.#inTurn(() => this.#putInForce(set));
+  }
+
+  #inTurn<Value>(change: () => Promise<Value>): Promise<Value> {
+    const done = this.#changing.then(change);
+    this.#changing = done.catch(() => {});
+    return done;
+  }
+
   /** Each step can be taken back until the workers have compiled the set; then it is in force. */
-  async #apply(set: LoadedSet): Promise<string> {
+  async #putInForce(set: LoadedSet): Promise<string> {
     const { ports, settings } = set.served;
     let fresh: readonly Listener[] = [];
+    let stored: Certificates;
     try {
       fresh = await this.#listeners.bindMore(ports, this.#settingOf(set));
-      await this.#control.open(settings);
+      stored = await this.#storedCertificates.of(set.served);
+      await this.#control.open(settings, this.#controlTls(set, stored));
       if (needsStore(set)) await this.#keyspace.open();
       for (const worker of this.#supervisor.workers) this.#share(worker, fresh);
-      const problem = await this.#supervisor.configure(this.#workerConfig(set, 1));
+      const problem = await this.#supervisor.configure(this.#workerConfig(set, 1, stored));
       if (problem !== "") throw new Error(problem);
     } catch (error) {
       this.#stopListening(this.#set.served.ports);
@@ -179,18 +218,64 @@ export class Gateway {
     }
     this.#generation += 1;
     this.#set = set;
+    this.#stored = stored;
     this.#options.log.level = settings.log_level;
     this.#accept(fresh, set);
     this.#stopListening(ports);
     this.#control.settle("new");
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
+    this.#watchCertificates();
+    await this.#ticketing.configure(set.served);
     return "";
   }
 
-  #workerConfig(set: LoadedSet, ahead = 0): WorkerConfig {
+  /** True when every worker has what the store says; whatever runs goes on with what it has. */
+  #recertify(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#serves) return false;
+      const stored = await this.#storedCertificates.of(this.#set.served);
+      if (isSame(stored, this.#stored)) return true;
+      const problem = await this.#supervisor.configure(this.#workerConfig(this.#set, 1, stored));
+      const { log } = this.#options;
+      if (problem !== "") {
+        log.error({ problem }, "certificates of the store cannot be put in force");
+        return false;
+      }
+      this.#generation += 1;
+      this.#stored = stored;
+      this.#control.secure(this.#controlTls(this.#set, stored));
+      this.#watchCertificates();
+      log.info({ certificates: Object.keys(stored) }, "certificates of the store have changed");
+      return true;
+    });
+  }
+
+  #certificatesOf(set: LoadedSet, stored: Certificates): Certificates {
+    return { ...set.served.certificates, ...stored };
+  }
+
+  #controlTls(set: LoadedSet, stored: Certificates): ControlTls | undefined {
+    const { settings, definitions } = set.served;
+    const certificates = this.#certificatesOf(set, stored);
+    return ControlTls.of({ settings, definitions, certificates, log: this.#options.log });
+  }
+
+  #watchCertificates(): void {
+    const { certificate_expiry_monitor: rules } = this.#settings.security;
+    this.#expiry.watch(this.#certificatesOf(this.#set, this.#stored), rules);
+    this.#certificatesTimer ??= setInterval(() => void this.#recertify(), CERTIFICATES_AGAIN_MS).unref();
+  }
+
+  #workerConfig(set: LoadedSet, ahead = 0, stored = this.#stored): WorkerConfig {
     const { policies = [], ...served } = set.served;
-    return { ...served, policies, generation: this.#generation + ahead, controlSocket: this.#control.socket };
+    return {
+      ...served,
+      policies,
+      certificates: this.#certificatesOf(set, stored),
+      generation: this.#generation + ahead,
+      controlSocket: this.#control.socket,
+    };
   }
 
   /** When workers accept, the primary only holds the bound sockets; otherwise it accepts from here on. */
@@ -227,11 +312,19 @@ export class Gateway {
       keyspace: this.#keyspace,
       reload: () => this.reload(),
       renew: () => this.renew(),
+      certificatesChanged: () => inTime(this.#recertify(), CERTIFICATES_MS),
       log: this.#options.log,
     });
   }
 
+  #storeHealthChanged(): void {
+    this.#setHealth(this.#notReady);
+    // What it could not be asked at the start, or changed while it was away.
+    if (this.#keyspace.health?.ok === true) void this.#recertify();
+  }
+
   #heard({ command }: StoreChange): void {
+    if (command === CERTIFICATES_CHANGED || command === EVERYTHING_CHANGED) void this.#recertify();
     if (!RELOADING.has(command) || this.#settings.suppress_redis_signal_reload) return;
     this.#reloadSoon();
   }
@@ -286,7 +379,10 @@ export class Gateway {
   #close(): void {
     this.#listeners.close();
     this.#placement.close();
-    this.#rotation.stop();
+    this.#serves = false;
+    this.#ticketing.stop();
+    this.#expiry.stop();
+    clearInterval(this.#certificatesTimer);
     this.#reloader.end();
     this.#watch.close();
     this.#rebalancer.stop();
@@ -298,6 +394,11 @@ export class Gateway {
     await this.#control.close();
     await this.#keyspace.close();
   }
+}
+
+function inTime(done: Promise<boolean>, ms: number): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), ms).unref());
+  return Promise.race([done, late]);
 }
 
 /** Without keys nothing asks the store, unless an operator does; over Redis the other replicas are heard all the same. */

@@ -35,6 +35,7 @@ export class TicketRotation {
   readonly #changed: (keys: TicketKeys) => void;
   readonly #failed: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   /** Epochs are counted from 1970, so that replicas agree without speaking to each other. */
   constructor(
@@ -49,9 +50,22 @@ export class TicketRotation {
     this.#failed = failed;
   }
 
+  /** As `start`, with keys of this process alone until the shelf can be asked. */
+  async begin(now = Date.now()): Promise<void> {
+    try {
+      await this.start(now);
+    } catch (error) {
+      const alone = { generation: 0, current: randomBytes(TICKET_KEY_BYTES), previous: null };
+      if (!this.#stopped) this.#changed(alone);
+      this.#retry(error);
+    }
+  }
+
   async start(now = Date.now()): Promise<void> {
     const epoch = Math.floor(now / this.#lifetimeMs);
-    this.#changed(await this.keysOf(epoch));
+    const keys = await this.keysOf(epoch);
+    if (this.#stopped) return;
+    this.#changed(keys);
     this.#wait((epoch + 1) * this.#lifetimeMs - now);
   }
 
@@ -64,15 +78,20 @@ export class TicketRotation {
   #wait(ms: number): void {
     // Timers count in 31 bits of milliseconds; a lifetime is at most a week.
     this.#timer = setTimeout(() => {
-      this.start().catch((error: unknown) => {
-        // Workers keep the keys they have; the next try is soon.
-        this.#failed(error);
-        this.#wait(RETRY_MS);
-      });
+      this.start().catch((error: unknown) => this.#retry(error));
     }, ms).unref();
   }
 
+  /** Workers keep the keys they have; the next try is soon. */
+  #retry(error: unknown): void {
+    if (this.#stopped) return;
+    this.#failed(error);
+    this.#wait(RETRY_MS);
+  }
+
+  /** For good. */
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 }

@@ -40,7 +40,6 @@ import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
-import { storedCertificates, storedReferences } from "./tls/stored-certificates.js";
 import { type Security, securityFor } from "./tls/towards.js";
 import { systemLookup, type TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
@@ -108,7 +107,6 @@ class Plane implements DataPlane {
     const routes = compileRoutes(settings, config.definitions, config.closed);
     if (this.config === null) this.build(config);
     await this.openGate(config);
-    await this.readCertificates(config);
     this.config = config;
     this.tls.configure(config);
     this.callerContext.limits = engineLimits(settings, "downstream");
@@ -179,16 +177,6 @@ class Plane implements DataPlane {
     this.offload = new Offload({ threads: threadsPerWorker(cores, settings.workers || cores) });
     this.gatehouse = await Gatehouse.open(config, this.offload, now, this.hooks.log);
     this.relay.admission = new Admission(this.relay, this.gatehouse.gate, this.gatehouse.engine, options);
-  }
-
-  /** Those that are referred to by their id; the others came with the configuration. */
-  private async readCertificates(config: WorkerConfig): Promise<void> {
-    const { gatehouse, offload } = this;
-    if (gatehouse === null || offload === null || storedReferences(config).length === 0) return;
-    const read = (text: string, secret: string) => offload.run("readCertificate", { text, secret });
-    const report = (certificate: string, problem: string) =>
-      this.hooks.log.warn({ certificate }, `certificate ${problem}`);
-    this.tls.certificates(await storedCertificates(config, gatehouse.store, read, report));
   }
 
   changed(change: StoreChange): void {

@@ -40,6 +40,7 @@ export class Desk {
   settings: Settings;
   health: HealthState = healthOf({ version: "1.2.3", leftOut: [], notReady: "" }, new Date(0));
   reloads = 0;
+  certificateNews = 0;
   renewals = 0;
   refusal = "";
   /** What workers say to news. */
@@ -82,6 +83,10 @@ export class Desk {
       renew: async () => {
         this.renewals += 1;
         return this.refusal;
+      },
+      certificatesChanged: async () => {
+        this.certificateNews += 1;
+        return this.applied;
       },
       log: pino({ level: "silent" }),
     });

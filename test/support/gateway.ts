@@ -5,7 +5,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { get } from "node:http";
+import { get, type IncomingMessage } from "node:http";
+import { get as getSecurely } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +26,13 @@ export interface GatewayOptions {
   /** One unless said otherwise. */
   workers?: number;
   env?: Record<string, string>;
+  /** For a control port that asks for a certificate. */
+  operator?: ClientTls;
+}
+
+export interface ClientTls {
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 export interface KeylessOptions {
@@ -95,13 +103,16 @@ async function until(limit: number, holds: () => Promise<boolean> | boolean): Pr
   return false;
 }
 
-/** Status of a GET over HTTP/1.1; 0 if nobody answers. */
-const statusOf = (port: number, path: string): Promise<number> =>
+/** Status of a GET over HTTP/1.1; 0 if nobody answers. Over TLS whatever certificate is shown will do. */
+const statusOf = (port: number, path: string, tls?: ClientTls): Promise<number> =>
   new Promise((resolve) => {
-    const request = get({ host: "127.0.0.1", port, path, agent: false, timeout: 2_000 }, (response) => {
+    const where = { host: "127.0.0.1", port, path, agent: false, timeout: 2_000 } as const;
+    const answered = (response: IncomingMessage): void => {
       response.resume();
       resolve(response.statusCode ?? 0);
-    });
+    };
+    const request =
+      tls === undefined ? get(where, answered) : getSecurely({ ...where, ...tls, rejectUnauthorized: false }, answered);
     request.on("timeout", () => request.destroy());
     request.on("error", () => resolve(0));
   });
@@ -120,6 +131,8 @@ export class Gateway {
     readonly port: number,
     readonly controlPort: number,
     readonly directory: string,
+    /** Undefined where the control port is in the clear. */
+    private readonly controlTls?: ClientTls,
   ) {
     const note = (bytes: Buffer) => {
       this.logs = (this.logs + bytes.toString()).slice(-100_000);
@@ -170,7 +183,7 @@ export class Gateway {
     const ready = await until(START_LIMIT, async () => {
       if (this.exit)
         throw new Error(`the gateway ended (${JSON.stringify(this.exit)}) instead of starting:\n${this.logs}`);
-      return (await statusOf(this.controlPort, "/ready")) === 200;
+      return (await statusOf(this.controlPort, "/ready", this.controlTls)) === 200;
     });
     if (!ready) throw new Error(`the gateway is not ready after ${START_LIMIT} ms:\n${this.logs}`);
   }
@@ -191,6 +204,10 @@ export class Gateway {
     rmSync(this.directory, { recursive: true, force: true });
   };
 }
+
+/** The control port speaks TLS where the main port does. */
+const usesTls = (settings: Json): boolean =>
+  (settings["http_server_options"] as Json | undefined)?.["use_ssl"] === true;
 
 /** Starts a gateway on free ports of 127.0.0.1 and waits until it is ready. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -223,6 +240,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     Number(settings["listen_port"]),
     Number(settings["control_api_port"]) || Number(settings["listen_port"]),
     directory,
+    usesTls(settings) ? (options.operator ?? {}) : undefined,
   );
   try {
     await gateway.untilReady();

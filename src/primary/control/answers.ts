@@ -60,7 +60,7 @@ export async function readObject(context: Context): Promise<Record<string, unkno
 }
 
 /** Read here and not by the framework, which would first hold all of it. */
-async function readBody(context: Context): Promise<string> {
+export async function readBody(context: Context): Promise<string> {
   if (Number(context.req.header("content-length") ?? 0) > LARGEST_BODY) throw new BodyTooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;

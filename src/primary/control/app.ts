@@ -7,6 +7,7 @@ import type { HealthAnswer } from "../../shared/messages.js";
 import { StoreDown } from "../../shared/store/store.js";
 import { BodyTooLarge, methodNotSupported, refusal, text } from "./answers.js";
 import { apiRoutes } from "./apis.js";
+import { certificateRoutes } from "./certificates.js";
 import type { ControlContext } from "./context.js";
 import { guard } from "./guard.js";
 import { KeyDesk } from "./key-desk.js";
@@ -28,6 +29,7 @@ export function controlApp(control: ControlContext): Hono {
   organisationRoutes(app, control);
   policyRoutes(app, control);
   apiRoutes(app, control);
+  certificateRoutes(app, control);
   operationRoutes(app, control);
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));

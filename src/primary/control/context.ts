@@ -26,5 +26,7 @@ export interface ControlContext {
   readonly reload: () => Promise<string>;
   /** Replaces every worker without ending a call; resolves with why it did not. */
   readonly renew: () => Promise<string>;
+  /** Certificates of the store have changed; resolves with whether every worker has them. */
+  readonly certificatesChanged: () => Promise<boolean>;
   readonly log: Logger;
 }

@@ -8,6 +8,7 @@ import http2 from "node:http2";
 import net from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
+import type { ControlTls } from "../control-tls.js";
 import type { PeerBindings } from "./guard.js";
 
 // "PRI" begins no HTTP/1.1 method: three bytes tell the protocols apart.
@@ -34,9 +35,12 @@ export class ControlServer {
   readonly #http2: http2.Http2Server;
   readonly #listener: net.Server;
   readonly #sockets = new Set<net.Socket>();
+  /** Undefined: in the clear. */
+  #tls: ControlTls | undefined;
 
   /** `relayed`: requests come from workers, which say in a header who asked them. */
-  constructor(app: Hono, relayed = false) {
+  constructor(app: Hono, relayed = false, tls?: ControlTls) {
+    this.#tls = tls;
     const peerOf = relayed ? peerInHeader : peerOfSocket;
     const fetch = (request: Request, env: HttpBindings | Http2Bindings) =>
       app.fetch(request, { peer: peerOf(env.incoming) } satisfies PeerBindings);
@@ -50,6 +54,11 @@ export class ControlServer {
     this.#http2.on("sessionError", () => {});
     this.#listener = net.createServer((socket) => this.#accept(socket));
     this.#listener.maxConnections = MOST_CONNECTIONS;
+  }
+
+  /** For connections from now on. */
+  secure(tls: ControlTls | undefined): void {
+    this.#tls = tls;
   }
 
   /** Rejects with the system's error when the port cannot be opened. */
@@ -85,6 +94,11 @@ export class ControlServer {
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    if (this.#tls === undefined) this.#begin(socket);
+    else this.#tls.receive(socket, (secured) => this.#begin(secured));
+  }
+
+  #begin(socket: net.Socket): void {
     socket.setTimeout(SILENCE_MS, () => socket.destroy());
     this.#sniff(socket, Buffer.alloc(0));
   }

@@ -12,8 +12,6 @@ import { type Found, find, findPair, findPin, nameOf, type ReadFile } from "./re
 /** By reference as written; of a pair of files by `pairReference`. Ids of the store are not among them. */
 export type Certificates = Readonly<Record<string, CertificateRecord>>;
 
-/** Tyk's warning_threshold_days. */
-const WARNING_DAYS = 30;
 const DAY = 86_400_000;
 
 export type Report = (path: readonly PropertyKey[], message: string) => void;
@@ -44,11 +42,11 @@ export class CertificateCollection {
   }
 
   /** What an operator should know before it is too late: certificates that have expired or soon will. */
-  expiring(now: number): string[] {
+  expiring(now: number, warningDays = 30): string[] {
     const told: string[] = [];
     for (const [reference, record] of Object.entries(this.records)) {
       const until = Date.parse(new X509Certificate(record.chain).validTo);
-      if (until - now > WARNING_DAYS * DAY) continue;
+      if (until - now > warningDays * DAY) continue;
       // Of a pair the certificate's file; a PEM has no name, so its fingerprint tells which.
       const shown = looksLikePem(reference)
         ? `${nameOf(reference)} (${record.fingerprint})`
@@ -69,6 +67,8 @@ export class CertificateCollection {
       this.#pair(pair, ["http_server_options", "certificates", index], report);
     for (const [index, reference] of security.certificates.apis.entries())
       this.#need(reference, false, ["security", "certificates", "apis", index], report);
+    for (const [index, reference] of security.certificates.control_api.entries())
+      this.#need(reference, false, ["security", "certificates", "control_api", index], report);
     for (const [index, reference] of settings.upstream.ca_certificates.entries())
       this.#need(reference, false, ["upstream", "ca_certificates", index], report);
     for (const [host, reference] of Object.entries(security.certificates.upstream))

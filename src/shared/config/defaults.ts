@@ -26,6 +26,10 @@ export const DEFAULTS = {
   connectionAgeJitter: 0.1,
   /** Two looks in a row are needed: a burst of a few seconds moves nobody. */
   rebalanceInterval: 5,
+  /** Tyk's, and enough for whoever renews by hand. */
+  expiryWarningDays: 30,
+  expiryCheck: 3_600,
+  expiryReminder: 86_400,
   /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
   maxBufferedBytes: 256 * 1024 * 1024,
   upstream: {

@@ -105,6 +105,7 @@ function checkTogether(
   if (settings.health_check_endpoint_name === settings.readiness_check_endpoint_name)
     add("error", ["readiness_check_endpoint_name"], "must not be health_check_endpoint_name");
   checkTransport(settings, add);
+  checkControl(settings, add);
   settings.trusted_proxies.forEach((proxy, n) => {
     if (!isAddress(proxy)) add("error", ["trusted_proxies", n], "must be an address or a range such as 10.0.0.0/8");
   });
@@ -139,6 +140,21 @@ function checkTransport(
     const problem = cipherProblem(names);
     if (problem !== "") add("error", path, problem);
   }
+}
+
+/** A control port that nobody can enter, or everybody can, is not what was meant. */
+function checkControl(
+  settings: Settings,
+  add: (level: Problem["level"], path: readonly PropertyKey[], message: string) => void,
+): void {
+  const { control_api_use_mutual_tls: mutual, certificates } = settings.security;
+  if (!mutual) return;
+  const path = ["security", "control_api_use_mutual_tls"];
+  if (settings.control_api_port === 0)
+    add("error", path, "needs control_api_port: on the main port callers and operators are asked for the same");
+  else if (!settings.http_server_options.use_ssl) add("error", path, "needs http_server_options.use_ssl");
+  else if (certificates.control_api.length === 0)
+    add("error", path, "needs security.certificates.control_api: nobody could use the control API");
 }
 
 function problemAt(

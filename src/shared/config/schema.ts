@@ -112,7 +112,21 @@ const security = z
     {
       /** Opens and seals private keys; empty = secret. */
       private_certificate_encoding_secret: text(),
-      certificates: z.object({ apis: texts(), upstream: textMap() }, section).prefault({}),
+      certificates: z.object({ apis: texts(), upstream: textMap(), control_api: texts() }, section).prefault({}),
+      /** Operators need one of certificates.control_api, or one that a CA among them vouches for; and the secret. */
+      control_api_use_mutual_tls: flag(),
+      certificate_expiry_monitor: z
+        .object(
+          {
+            warning_threshold_days: whole(0, 3_650, DEFAULTS.expiryWarningDays),
+            /** How often is looked. */
+            check_cooldown_seconds: whole(1, DAY, DEFAULTS.expiryCheck),
+            /** How often one certificate is told of. */
+            event_cooldown_seconds: whole(0, 30 * DAY, DEFAULTS.expiryReminder),
+          },
+          section,
+        )
+        .prefault({}),
       pinned_public_keys: textMap(),
       allow_unsafe_policy_ids: flag(),
       /** A token is enough on an API whose keys are certificates, where the caller shows none. */
