@@ -53,6 +53,13 @@ export class Keyspace {
     return this.#options.tell({ command: KEYS_CHANGED, payload: names.join(",") });
   }
 
+  /** News for this host's workers and for every replica. True when the former go by it. */
+  async announce(change: StoreChange): Promise<boolean> {
+    const { store } = await this.open();
+    await store.publish(change);
+    return this.#options.tell(change);
+  }
+
   async close(): Promise<void> {
     const opened = await this.#opening?.catch(() => undefined);
     await opened?.store.close();

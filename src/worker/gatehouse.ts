@@ -36,8 +36,9 @@ export class Gatehouse {
     const worker = `${hostname().slice(0, 32)}-${process.pid}-${randomBytes(6).toString("hex")}`;
     this.store = store;
     this.counting = countingOf(settings).counting;
+    const counters = openCounters(store.counters(), worker);
     this.engine = new LimitEngine({
-      counters: openCounters(store.counters(), worker),
+      counters,
       worker,
       clock,
       wall: Date.now,
@@ -53,6 +54,7 @@ export class Gatehouse {
           const { specs, throttle } = limitsOf(session, api, this.counting);
           return specs.length === 0 ? null : this.engine.set(specs, throttle);
         },
+        readQuota: (key) => counters.read(key, true),
         now: clock,
         wall: Date.now,
         staleMs: settings.storage.serve_stale * 1_000,

@@ -208,8 +208,9 @@ onBothHomes("JSON Web Tokens", (home) => {
   let caller: Caller;
   let server: Server;
   let fetched = 0;
+  let keys = "";
   before(async () => {
-    const keys = JSON.stringify({
+    keys = JSON.stringify({
       keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "one", alg: "RS256", use: "sig" }],
     });
     server = createServer((request, response) => {
@@ -266,5 +267,25 @@ onBothHomes("JSON Web Tokens", (home) => {
     assert.equal(await caller.code("/own.Api/M", token(forged)), UNAUTHENTICATED);
     await world.control().done("DELETE", `/tyk/keys/${encodeURIComponent(key)}`);
     assert.equal(await caller.code("/own.Api/M", token(await signed("HS256", secret, CLAIMS, key))), UNAUTHENTICATED);
+  });
+
+  it("keys that their source has withdrawn stop when an operator says so", async () => {
+    const value = token(await signed("RS256", rsa.privateKey, { ...CLAIMS, sub: "withdrawn" }, "one"));
+    const all = keys;
+    assert.equal(await caller.code("/jwks.Api/M", value), OK);
+    keys = '{"keys":[]}';
+    assert.equal(await caller.code("/jwks.Api/M", value), OK);
+    assert.equal((await world.control().ask("DELETE", "/tyk/cache/jwks/none")).status, 404);
+    await world.control().done("DELETE", "/tyk/cache/jwks/jwks");
+    assert.equal(await caller.code("/jwks.Api/M", value), UNAUTHENTICATED);
+    keys = all;
+    await world.control().done("DELETE", "/tyk/cache/jwks");
+    assert.equal(await caller.code("/jwks.Api/M", value), OK);
+    assert.deepEqual(await world.control().done("DELETE", "/tyk/cache/jwks"), {
+      status: "ok",
+      message: "cache invalidated",
+    });
+    const nothing = await world.control().done("DELETE", "/tyk/cache/hmac");
+    assert.equal(nothing["message"], "nothing is cached");
   });
 });

@@ -297,6 +297,36 @@ onBothHomes("quota headers", (home) => {
     assert.equal(await caller.code(M, fields), RESOURCE_EXHAUSTED);
   });
 
+  it("agree with what a key is told that asks for its own limits, which costs it nothing", async () => {
+    const { key } = await world.control().key({
+      access_rights: rights({ limits: { allowed_urls: [{ url: "/limits.Api/M", methods: ["POST"] }] } }),
+      rate: 6,
+      per: DAY,
+      quota_max: 3,
+      quota_renewal_rate: DAY,
+    });
+    const own = async (path: string) => {
+      const seen = await caller.http(path, token(key));
+      assert.equal(seen.status, 200, seen.body);
+      assert.equal(seen.fields["content-type"], "application/json");
+      return JSON.parse(seen.body) as { quota: Record<string, number>; rate_limit: Record<string, number> };
+    };
+    const before = world.service.calls;
+    const fresh = await own("/limits.Api/tyk/rate-limits/");
+    assert.deepEqual(fresh.rate_limit, { requests: 6, per_unit: DAY });
+    assert.equal(fresh.quota["quota_max"], 3);
+    assert.equal(fresh.quota["quota_remaining"], 3);
+    assert.ok(Math.abs(fresh.quota["quota_renews"]! - Date.now() / 1_000 - DAY) < 60);
+    assert.equal(world.service.calls, before);
+    assert.equal((await caller.http("/limits.Api/M", token(key))).status, 200);
+    // Another spelling, so that it is not the answer remembered for the first.
+    assert.ok((await own("/limits.Api/tyk/rate-limits")).quota["quota_remaining"]! <= 2);
+    for (const fields of [{}, token("nobody")])
+      assert.notEqual((await caller.http("/limits.Api/tyk/rate-limits/", fields)).status, 200);
+    const elsewhere = await caller.http("/second.Api/tyk/rate-limits/", token(key));
+    assert.equal(elsewhere.status, 403, "a key without rights to the API");
+  });
+
   it("agree with what the control API shows", async () => {
     const control = world.control();
     const { key } = await control.key({ access_rights: rights(["limits"]), quota_max: 3, quota_renewal_rate: DAY });

@@ -7,6 +7,7 @@ import type { HealthAnswer } from "../../shared/messages.js";
 import { StoreDown } from "../../shared/store/store.js";
 import { BodyTooLarge, methodNotSupported, refusal, text } from "./answers.js";
 import { apiRoutes } from "./apis.js";
+import { cacheRoutes } from "./caches.js";
 import { certificateRoutes } from "./certificates.js";
 import type { ControlContext } from "./context.js";
 import { guard } from "./guard.js";
@@ -29,6 +30,7 @@ export function controlApp(control: ControlContext): Hono {
   organisationRoutes(app, control);
   policyRoutes(app, control);
   apiRoutes(app, control);
+  cacheRoutes(app, control);
   certificateRoutes(app, control);
   operationRoutes(app, control);
   // Last, and looked up per request: a reload may rename them.

@@ -42,6 +42,8 @@ export interface StoreChange {
 export const KEYS_CHANGED = "KeySpaceUpdateNotification";
 /** Ours: certificates came, were replaced or went; the payload is a comma list of ids, or empty for any. */
 export const CERTIFICATES_CHANGED = "SluiceCertificatesChanged";
+/** Keys that sign tokens are to be fetched anew; the payload is an API's id, or empty for all. */
+export const TOKEN_KEYS_CHANGED = "InvalidateJWKSCacheForAPI";
 /** Ours: more changed than the log of changes holds, so everything remembered must be read again. */
 export const EVERYTHING_CHANGED = "SluiceForgetAll";
 

@@ -66,6 +66,8 @@ export interface ApiGate {
   /** Its organisation has a say: whether it may call, and how much. */
   readonly monitored: boolean;
   readonly endpointLimits: readonly EndpointLimit[];
+  /** Where a key asks what is left to it, without its last slash; empty on an open API. */
+  readonly limitsPath: string;
   below(path: string): string;
 }
 
@@ -153,6 +155,7 @@ export function compileApi(definition: GatedDefinition, settings: GateSettings):
       disableQuota: definition.disable_quota,
     },
     endpointLimits,
+    limitsPath: auth.length === 0 ? "" : limitsPathOf(definition.proxy.listen_path),
     below: belowOf(definition.proxy.listen_path),
   };
 }
@@ -222,6 +225,10 @@ function endOf(text: string | undefined, problems: string[]): number {
   if (!Number.isNaN(at)) return at;
   problems.push(`"${text}" is not a time such as 2006-01-02 15:04`);
   return Number.NEGATIVE_INFINITY;
+}
+
+function limitsPathOf(listenPath: string): string {
+  return listenPath.includes("{") ? "" : `${listenPath.replace(/\/$/, "")}/tyk/rate-limits`;
 }
 
 /** The path after a literal listen path; with a pattern the path as a whole. */

@@ -17,6 +17,7 @@ import { type Identity, identify } from "./identity.js";
 import type { LimitSet } from "./limits/set.js";
 import type { ApiLimits, SessionLimits } from "./limits/specs.js";
 import { organisationLimits, organisationOf } from "./organisation.js";
+import { ownLimits, type ReadQuota } from "./own-limits.js";
 import type { Questions } from "./questions.js";
 import { callerAddress } from "./rights/addresses.js";
 import { type AllowedUrls, compileAllowedUrls } from "./rights/allowed-urls.js";
@@ -51,6 +52,7 @@ export interface Senses {
   readonly certificates: StoredIds;
   readonly verifiers: Map<ApiGate, JwtVerifier>;
   readonly limits: LimitMaker;
+  readonly readQuota: ReadQuota;
   readonly now: () => number;
   readonly wall: () => number;
 }
@@ -59,6 +61,7 @@ export interface Senses {
 const MAX_AGE_MS = 60_000;
 /** Nothing can be wrong about a denial that depends on nothing but the fields; still the memory turns over. */
 const DENIAL_MS = 10_000;
+const OWN_LIMITS_MS = 1_000;
 
 export class Evaluation {
   readonly #senses: Senses;
@@ -89,6 +92,8 @@ export class Evaluation {
     if (this.#wall >= api.apiEnds) return this.#deny(verdicts.API_EXPIRED);
     if (this.#wall >= api.versionEnds) return this.#deny(verdicts.VERSION_EXPIRED);
     const bare = withoutQuery(path);
+    if (api.limitsPath !== "" && bare.startsWith(api.limitsPath) && bare.length <= api.limitsPath.length + 1)
+      return this.#ownLimits(bare);
     if (path.length > api.rewrites.maxPath) return this.#deny(verdicts.PATH_INVALID);
     const rewritten = api.rewritesPaths ? this.#rewrite({}) : undefined;
     // A path that is rewritten is not forwarded: its spelling harms nobody.
@@ -120,8 +125,42 @@ export class Evaluation {
     return this.#admit(ref, ref.session, identity, bare, final, reply);
   }
 
+  /** Asked by a key about itself: no list, no right to a method and no limit counts. */
+  #ownLimits(bare: string): Decision | undefined {
+    const { api } = this.#request;
+    if (!this.#addressAllowed()) return this.#deny(verdicts.ADDRESS_DISALLOWED);
+    const identity = identify(this.#senses, this.#request, this.#questions);
+    if (identity === undefined) return undefined;
+    const { ref } = identity;
+    if (identity.verdict !== 0 || ref?.session === undefined)
+      return this.#deny(identity.verdict || verdicts.KEY_NOT_FOUND, ref, identity.until);
+    const refusal = this.#standing(ref, ref.session);
+    if (refusal !== 0) return this.#deny(refusal, ref);
+    const mine = this.#sessionLimits(ref, ref.session, ref.session.access_rights?.[api.apiId], bare);
+    const reply = ownLimits(mine, api.limits, this.#senses.readQuota, this.#questions, this.#wall);
+    if (reply === undefined) return undefined;
+    if (reply === null) return this.#deny(verdicts.STORE_AWAY, ref);
+    // Remembered for a moment: a key that asks without end must not ask the store each time.
+    const until = this.#holdsFor(Math.min(OWN_LIMITS_MS, identity.until - this.#wall));
+    return new Decision(0, this.#epoch, ref, ref.epoch, until, null, api.strip, undefined, reply);
+  }
+
   #refusal(ref: SessionRef, session: Session, bare: string, odd: boolean): number {
     const { api, method } = this.#request;
+    const standing = this.#standing(ref, session);
+    const access = Object.hasOwn(session.access_rights ?? {}, api.apiId)
+      ? session.access_rights?.[api.apiId]
+      : undefined;
+    if (standing !== 0 || access === undefined) return standing;
+    const urls = this.#urlsOf(ref, access);
+    if (!urls.restricts) return 0;
+    if (odd) return verdicts.PATH_INVALID;
+    return urls.check(method, bare, api.below(bare)) ? 0 : verdicts.RESOURCE_DISALLOWED;
+  }
+
+  /** Whether the key is good for the API at all. */
+  #standing(ref: SessionRef, session: Session): number {
+    const { api } = this.#request;
     if (ref.problem !== undefined) return verdicts.POLICY_FAILED;
     if (session.is_inactive === true) return verdicts.KEY_INACTIVE;
     if (hasExpired(session, this.#wall)) return verdicts.KEY_EXPIRED;
@@ -130,11 +169,7 @@ export class Evaluation {
     const access = Object.hasOwn(rights, api.apiId) ? rights[api.apiId] : undefined;
     if (access === undefined) return verdicts.API_DISALLOWED;
     const versions = access.versions ?? [];
-    if (versions.length > 0 && !versions.includes(api.version)) return verdicts.API_DISALLOWED;
-    const urls = this.#urlsOf(ref, access);
-    if (!urls.restricts) return 0;
-    if (odd) return verdicts.PATH_INVALID;
-    return urls.check(method, bare, api.below(bare)) ? 0 : verdicts.RESOURCE_DISALLOWED;
+    return versions.length > 0 && !versions.includes(api.version) ? verdicts.API_DISALLOWED : 0;
   }
 
   #isRestricted(ref: SessionRef): boolean {

@@ -29,7 +29,7 @@
 import type { PasswordCheck } from "../../shared/keys/password.js";
 import { type KeyRules, nameCandidates } from "../../shared/keys/token.js";
 import type { Policies } from "../../shared/model/policy.js";
-import type { Store, StoreChange } from "../../shared/store/store.js";
+import { type Store, type StoreChange, TOKEN_KEYS_CHANGED } from "../../shared/store/store.js";
 import { type ApiGate, compileApi, JWT } from "./api-gate.js";
 import { StoredIds } from "./credentials/certificates.js";
 import type { FieldAccess } from "./credentials/fields.js";
@@ -38,6 +38,7 @@ import { Passwords } from "./credentials/passwords.js";
 import type { Decision, Stamp } from "./decision.js";
 import { Evaluation, type GateRequest, type LimitMaker, type Senses } from "./evaluation.js";
 import type { GatedDefinition, GateSettings } from "./gated-definition.js";
+import type { ReadQuota } from "./own-limits.js";
 import { Questions } from "./questions.js";
 import { SessionCache } from "./session-cache.js";
 import { type MessageOverrides, type VerdictRow, verdictTable } from "./verdicts.js";
@@ -53,6 +54,8 @@ export interface GateOptions {
   readonly keys: KeyRules;
   readonly passwords: PasswordCheck;
   readonly limits: LimitMaker;
+  /** For callers that ask what is left to them. */
+  readonly readQuota?: ReadQuota | undefined;
   /** The worker's clock in milliseconds, monotonic. */
   readonly now: () => number;
   /** The time of day in milliseconds. */
@@ -92,6 +95,7 @@ export class Gate {
       certificates: new StoredIds(options.store, options.now, options.staleMs),
       verifiers: new Map(),
       limits: options.limits,
+      readQuota: options.readQuota ?? (() => Promise.resolve(undefined)),
       now: options.now,
       wall: options.wall,
     };
@@ -138,7 +142,15 @@ export class Gate {
   heard(change: StoreChange): void {
     this.#senses.sessions.heard(change);
     this.#senses.organisations.heard(change);
+    if (change.command === TOKEN_KEYS_CHANGED) this.#forgetTokens(change.payload);
     this.#senses.certificates.heard(change);
+  }
+
+  /** Keys of tokens are fetched anew, and every token is checked again; `apiId` empty means all APIs. */
+  #forgetTokens(apiId: string): void {
+    this.epoch = (this.epoch + 1) & 0x3fffffff;
+    for (const api of [...this.#senses.verifiers.keys()])
+      if (apiId === "" || api.apiId === apiId) this.#senses.verifiers.set(api, this.#verifierOf(api));
   }
 
   async tick(): Promise<void> {
@@ -172,13 +184,17 @@ export class Gate {
     this.#senses.verifiers.clear();
     for (const api of this.#apis.values()) {
       if (api.auth.every((method) => method.kind !== JWT)) continue;
-      const verifier = new JwtVerifier(api.definition, {
-        wall: this.#options.wall,
-        secretOf: (identity) => this.#secretOf(api.orgId, identity),
-      });
+      const verifier = this.#verifierOf(api);
       this.#senses.verifiers.set(api, verifier);
       for (const problem of verifier.problems) this.#options.report?.(api.apiId, problem);
     }
+  }
+
+  #verifierOf(api: ApiGate): JwtVerifier {
+    return new JwtVerifier(api.definition, {
+      wall: this.#options.wall,
+      secretOf: (identity) => this.#secretOf(api.orgId, identity),
+    });
   }
 
   /** A token without a central key is signed with the secret of the key that it names. */

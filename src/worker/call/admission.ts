@@ -154,9 +154,10 @@ export class Admission {
     const { down, plan } = call;
     this.relay.finish(call);
     const store = down.connection.shared.fields;
-    const more = Object.entries(reply.headers).map(([name, value]) => store.field(name.toLowerCase(), value));
-    const typed = more.some((field) => field.name.kind === FieldKind.CONTENT_TYPE);
-    sendText(down, reply.code, typed ? "" : "text/plain", reply.data, plan.head, false, more);
+    const fields = Object.entries(reply.headers).map(([name, value]) => store.field(name.toLowerCase(), value));
+    const type = fields.find((field) => field.name.kind === FieldKind.CONTENT_TYPE)?.value ?? "text/plain";
+    const more = fields.filter((field) => field.name.kind !== FieldKind.CONTENT_TYPE);
+    sendText(down, reply.code, type, reply.data, plan.head, false, more);
     this.relay.linger(down);
   }
 }
