@@ -37,6 +37,7 @@ class Nearby implements Counters {
   slide = (): Promise<never> => Promise.reject(new Error("not measured"));
   fixed = (): Promise<never> => Promise.reject(new Error("not measured"));
   unslide = async (): Promise<void> => undefined;
+  recall = async (): Promise<readonly string[]> => [];
   leave = async (): Promise<void> => undefined;
   clear = async (): Promise<void> => undefined;
   read = async (): Promise<undefined> => undefined;

@@ -105,6 +105,7 @@ function lazyCounters(open: () => Counters): Counters {
     slide: (asks) => counters().slide(asks),
     unslide: (key, at) => counters().unslide(key, at),
     fixed: (key, limit, seconds) => counters().fixed(key, limit, seconds),
+    recall: (keys) => counters().recall(keys),
     beat: () => counters().beat(),
     leave: () => counters().leave(),
     read: (key, quota) => counters().read(key, quota),

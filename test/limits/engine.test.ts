@@ -109,7 +109,8 @@ describe("leased limits", () => {
       await pass(world, 200, engine);
       await calls(set, world, 1);
     }
-    assert.ok(world.taken("quota") - 5_010 < 50, `${world.taken("quota") - 5_010} held`);
+    // A lease of the least size, and what the demand of five calls a second would use in twice a horizon.
+    assert.ok(world.taken("quota") - 5_010 <= 200, `${world.taken("quota") - 5_010} held`);
   });
 
   it("gives everything back when it stops, and tells waiting calls", async () => {

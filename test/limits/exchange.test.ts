@@ -15,6 +15,7 @@ import {
   SLIDE_ADMITTED,
   slide,
 } from "../../src/shared/counters/exchange.js";
+import { packAsks, unpackReplies } from "../../src/shared/counters/packed.js";
 import { EXCHANGE, SLIDE } from "../../src/shared/counters/scripts.js";
 import { type RedisServer, redisMissing, startRedis } from "../store/redis-server.js";
 
@@ -189,9 +190,8 @@ describe("the script and its twin", { skip: redisMissing() }, () => {
           const said: Ask = { key: "k", holder: each.worker, limit, perMs, aligned, need, want, held, ...memory };
           const [next, expected] = exchange(structuredClone(twin), said, us);
           twin = next;
-          const numbers = [limit, perMs, aligned ? 1 : 0, need, want, held, memory.mine, memory.birth, memory.end];
-          const answer = await redis.eval(EXCHANGE, 1, "k", us, each.worker, ...numbers);
-          assert.deepEqual(answer, expected);
+          const answer = await redis.callBuffer("EVAL", EXCHANGE, 1, "k", us, packAsks([said]));
+          assert.deepEqual([...unpackReplies(answer as Buffer)], expected);
           if (each.happens !== "answer lost") {
             known.set(each.worker, { mine: expected[MINE]!, birth: expected[BIRTH]!, end: expected[END]! });
           }

@@ -1,6 +1,12 @@
 /** Shared counters in memory, on a clock that the test moves: the obvious twin of both homes. */
 
-import type { Beat, Counters, FixedReply, SlideAsk } from "../../src/shared/counters/counters.js";
+import {
+  type Beat,
+  type Counters,
+  type FixedReply,
+  RECALL_MS,
+  type SlideAsk,
+} from "../../src/shared/counters/counters.js";
 import { type Ask, type Counter, exchange, slide } from "../../src/shared/counters/exchange.js";
 
 /** The store's clock is this far from the workers': nothing may mix them up. */
@@ -11,6 +17,8 @@ export class World {
   counters = new Map<string, Counter>();
   logs = new Map<string, number[]>();
   living = new Set<string>();
+  /** Counters that ran dry, and when. */
+  dry = new Map<string, number>();
   /** What the store does with the next requests. */
   mode: "answer" | "refuse" | "silent" | "lose answers" = "answer";
   epoch = 1;
@@ -72,6 +80,13 @@ export class SimulatedHome implements Counters {
 
   fixed(): Promise<FixedReply> {
     return this.#through(() => ({ admitted: true, waitMs: 0 }));
+  }
+
+  recall(keys: readonly string[]): Promise<readonly string[]> {
+    return this.#through(() => {
+      for (const key of keys) this.world.dry.set(key, this.world.now);
+      return [...this.world.dry.keys()].filter((key) => this.world.dry.get(key)! > this.world.now - RECALL_MS);
+    });
   }
 
   beat(): Promise<Beat> {

@@ -21,13 +21,15 @@ export interface SlideAsk {
 
 export interface Counters {
   /** `quota`: these counters outlive a crash of the machine where the home can do that. */
-  exchange(asks: readonly Ask[], quota: boolean): Promise<readonly number[]>;
+  exchange(asks: readonly Ask[], quota: boolean): Promise<ArrayLike<number>>;
   /** Counts calls one by one; a refused one is not counted. `SLIDE_SIZE` numbers each. */
   slide(asks: readonly SlideAsk[]): Promise<readonly number[]>;
   /** Takes one call out of the log again, because something else refused it. */
   unslide(key: string, at: number): Promise<void>;
   /** One call into a window that begins with its first call; refused calls count too. */
   fixed(key: string, limit: number, seconds: number): Promise<FixedReply>;
+  /** "These ran dry here while others hold units of them": answers what ran dry anywhere within the last second. */
+  recall(keys: readonly string[]): Promise<readonly string[]>;
   /** "I live": answers who else does, and whether the home is still the one of the last beat. */
   beat(): Promise<Beat>;
   leave(): Promise<void>;
@@ -48,5 +50,8 @@ export interface FixedReply {
   readonly waitMs: number;
 }
 
+/** So long a dry counter is named to everybody who asks, and no more than so many are. */
+export const RECALL_MS = 1_000;
+export const RECALLS_MAX = 512;
 /** A worker that did not say for this long that it lives is no longer counted. */
 export const BEAT_LOST_MS = 5_000;

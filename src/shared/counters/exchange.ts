@@ -36,7 +36,10 @@ export interface Ask {
 
 export const LEAVING = -1;
 
-/** `[holder, mine, held, second of the last report]`, in place. */
+/**
+ * `[holder, mine, held, second of the last report]`, in place. A negative `held` is one that was asked about: its holder was
+ * silent for long, may be gone, and the second is that of the question.
+ */
 export type Share = [string, number, number, number];
 
 export interface Counter {
@@ -56,7 +59,7 @@ export const TTL = 2;
 export const END = 3;
 export const BIRTH = 4;
 export const MINE = 5;
-/** Units that other workers hold unused; only counted when the answer could not give all that was needed. */
+/** Units that other workers hold unused and may still give back; only counted when nothing is left. */
 export const AWAY = 6;
 /** The store's clock in ms. */
 export const AT = 7;
@@ -64,8 +67,10 @@ export const REPLY_SIZE = 8;
 
 /** At most this part of what is left is given beyond need, so that a lease shrinks to one unit as the rest runs out. */
 export const LEASE_PART = 16;
-/** A worker that holds units reports at least every 8 s; one that was silent for longer than this is lost. */
+/** A holder that was heard of this lately lives. About one that was silent for longer nobody knows: it is asked once. */
 export const SILENT_SECONDS = 10;
+/** Holders hear within a second that a counter is dry, and answer at once; one that does not in this time is gone. */
+export const ANSWER_SECONDS = 3;
 /** More shares than this in one counter: the ones silent for longest are forgotten, what they used stays counted. */
 export const SHARES_MAX = 256;
 
@@ -149,10 +154,18 @@ function forgetSilent(counter: Counter): void {
   counter.shares.length = SHARES_MAX / 2;
 }
 
+/** Looking marks the silent ones as asked, so that a dead holder keeps callers waiting once and never again. */
 function heldElsewhere(counter: Counter, holder: string, nowMs: number): number {
+  const second = Math.floor(nowMs / 1_000);
   let held = 0;
   for (const share of counter.shares) {
-    if (share[0] !== holder && nowMs / 1_000 - share[3] < SILENT_SECONDS) held += share[2];
+    if (share[0] === holder || share[2] === 0) continue;
+    const silent = second - share[3];
+    if (share[2] > 0 && silent >= SILENT_SECONDS) {
+      share[2] = -share[2];
+      share[3] = second;
+      held -= share[2];
+    } else if (share[2] > 0 || silent < ANSWER_SECONDS) held += Math.abs(share[2]);
   }
   return held;
 }

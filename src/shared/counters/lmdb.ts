@@ -5,20 +5,40 @@
  * of microseconds); quota goes to the durable environment, whose commit happens on lmdb's own thread.
  */
 
+import { hash } from "node:crypto";
 import type { Database, RootDatabase } from "lmdb";
 import { RateLimiterRes } from "rate-limiter-flexible";
-import { BEAT_LOST_MS, type Beat, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
-import { type Ask, type Counter, exchange, type Share, slide } from "./exchange.js";
+import {
+  BEAT_LOST_MS,
+  type Beat,
+  type Counters,
+  type FixedReply,
+  RECALL_MS,
+  RECALLS_MAX,
+  type SlideAsk,
+} from "./counters.js";
+import { type Ask, type Counter, exchange, REPLY_SIZE, slide } from "./exchange.js";
 import { LmdbLimiter } from "./lmdb-limiter.js";
+import { endOf, readCounter, writeCounter } from "./record.js";
 
-/** `[birth, end, taken, shares]`: arrays are stored without field names. */
-type Stored = [number, number, number, Share[]];
-type Counted = Database<Stored, string>;
+/** Under digests of the counters' names: lmdb compares and copies short keys of bytes several times faster than long texts. */
+type Counted = Database<Buffer, Buffer>;
+
+const NAME_BYTES = 16;
+const BYTES = { encoding: "binary", keyEncoding: "binary" } as const;
 
 /** Counters looked at per beat to remove those whose window ended long ago. */
 const SWEEP_PAGE = 200;
 const SWEEP_AFTER_MS = 60_000;
 const LIMITERS_MAX = 1_000;
+
+interface Sweep {
+  readonly db: Counted;
+  /** Where the last page ended. */
+  after: Buffer;
+}
+
+const START: Buffer = Buffer.alloc(1);
 
 export class LmdbCounters implements Counters {
   readonly #worker: string;
@@ -27,9 +47,10 @@ export class LmdbCounters implements Counters {
   readonly #quotas: Counted;
   readonly #logs: Database<Buffer, string>;
   readonly #beats: Database<number, string>;
+  readonly #dry: Database<number, string>;
   readonly #windows: Database<[number, number], string>;
   readonly #limiters = new Map<string, LmdbLimiter>();
-  readonly #sweeps: { db: Counted; after: string }[];
+  readonly #sweeps: Sweep[];
 
   constructor(
     durable: RootDatabase<unknown, string>,
@@ -39,18 +60,19 @@ export class LmdbCounters implements Counters {
   ) {
     this.#worker = worker;
     this.#prefix = prefix;
-    this.#quotas = durable.openDB<Stored, string>({ name: "quotas" });
-    this.#rates = volatile.openDB<Stored, string>({ name: "rates" });
+    this.#quotas = durable.openDB<Buffer, Buffer>({ name: "quota", ...BYTES });
+    this.#rates = volatile.openDB<Buffer, Buffer>({ name: "rate", ...BYTES });
     this.#logs = volatile.openDB<Buffer, string>({ name: "logs", encoding: "binary" });
     this.#beats = volatile.openDB<number, string>({ name: "beats" });
+    this.#dry = volatile.openDB<number, string>({ name: "dry" });
     this.#windows = volatile.openDB<[number, number], string>({ name: "windows" });
     this.#sweeps = [
-      { db: this.#rates, after: "" },
-      { db: this.#quotas, after: "" },
+      { db: this.#rates, after: START },
+      { db: this.#quotas, after: START },
     ];
   }
 
-  async exchange(asks: readonly Ask[], quota: boolean): Promise<readonly number[]> {
+  async exchange(asks: readonly Ask[], quota: boolean): Promise<ArrayLike<number>> {
     if (!quota) return this.#rates.transactionSync(() => this.#answer(this.#rates, asks));
     // The transaction runs later: what the worker says is what it says now.
     const said = asks.map((ask) => copy(ask));
@@ -88,6 +110,28 @@ export class LmdbCounters implements Counters {
     }
   }
 
+  /** Nearly always nothing is dry, and looking is a look into memory. */
+  async recall(keys: readonly string[]): Promise<readonly string[]> {
+    const now = Date.now();
+    if (keys.length > 0) {
+      this.#dry.transactionSync(() => {
+        for (const key of keys) this.#dry.put(key, now);
+      });
+    }
+    const dry: string[] = [];
+    const old: string[] = [];
+    for (const { key, value } of this.#dry.getRange({ limit: 2 * RECALLS_MAX })) {
+      if (value <= now - RECALL_MS) old.push(key);
+      else if (dry.length < RECALLS_MAX) dry.push(key);
+    }
+    if (old.length > 0) {
+      this.#dry.transactionSync(() => {
+        for (const key of old) this.#dry.remove(key);
+      });
+    }
+    return dry;
+  }
+
   async beat(): Promise<Beat> {
     const now = Date.now();
     const living = this.#beats.transactionSync(() => {
@@ -109,31 +153,33 @@ export class LmdbCounters implements Counters {
   }
 
   async read(key: string, quota: boolean): Promise<Counter | undefined> {
-    const stored = (quota ? this.#quotas : this.#rates).get(this.#prefix + key);
-    return stored === undefined ? undefined : toCounter(stored);
+    return readCounter((quota ? this.#quotas : this.#rates).getBinary(this.#place(key)));
   }
 
   async clear(key: string, quota: boolean): Promise<void> {
     const db = quota ? this.#quotas : this.#rates;
-    const name = this.#prefix + key;
+    const place = this.#place(key);
     await db.transaction(() => {
-      const stored = db.get(name);
-      if (stored !== undefined) db.put(name, [stored[0], stored[1], 0, []]);
+      const counter = readCounter(db.getBinary(place));
+      if (counter !== undefined) db.put(place, writeCounter({ ...counter, taken: 0, shares: [] }));
     });
-    await this.#logs.remove(name);
+    await this.#logs.remove(this.#prefix + key);
   }
 
-  #answer(db: Counted, asks: readonly Ask[]): number[] {
+  #answer(db: Counted, asks: readonly Ask[]): Float64Array {
     const nowUs = hostMicroseconds();
-    const replies: number[] = [];
-    for (const ask of asks) {
-      const name = this.#prefix + ask.key;
-      const stored = db.get(name);
-      const [next, reply] = exchange(stored && toCounter(stored), ask, nowUs);
-      db.put(name, [next.birth, next.end, next.taken, next.shares]);
-      replies.push(...reply);
+    const replies = new Float64Array(asks.length * REPLY_SIZE);
+    for (const [index, ask] of asks.entries()) {
+      const place = this.#place(ask.key);
+      const [next, reply] = exchange(readCounter(db.getBinaryFast(place)), ask, nowUs);
+      db.put(place, writeCounter(next));
+      replies.set(reply, index * REPLY_SIZE);
     }
     return replies;
+  }
+
+  #place(key: string): Buffer {
+    return hash("sha1", this.#prefix + key, "buffer").subarray(0, NAME_BYTES);
   }
 
   #limiter(points: number, duration: number): LmdbLimiter {
@@ -148,19 +194,19 @@ export class LmdbCounters implements Counters {
   }
 
   /** A page of counters per beat: nothing else would ever remove those of keys that are no longer used. */
-  async #sweep(sweep: { db: Counted; after: string }, now: number): Promise<void> {
-    let last = "";
-    const gone: string[] = [];
+  async #sweep(sweep: Sweep, now: number): Promise<void> {
+    let last: Buffer = START;
+    const gone: Buffer[] = [];
     for (const { key, value } of sweep.db.getRange({ start: sweep.after, limit: SWEEP_PAGE })) {
       last = key;
-      if (value[1] > 0 && value[1] < now - SWEEP_AFTER_MS) gone.push(key);
+      if (isOver(value, now)) gone.push(key);
     }
-    sweep.after = last === sweep.after ? "" : last;
+    sweep.after = last.equals(sweep.after) ? START : last;
     if (gone.length === 0) return;
     await sweep.db.transaction(() => {
       for (const key of gone) {
-        const value = sweep.db.get(key);
-        if (value !== undefined && value[1] > 0 && value[1] < now - SWEEP_AFTER_MS) sweep.db.remove(key);
+        const value = sweep.db.getBinary(key);
+        if (value !== undefined && isOver(value, now)) sweep.db.remove(key);
       }
     });
   }
@@ -171,8 +217,9 @@ function hostMicroseconds(): number {
   return Date.now() * 1_000 + 999;
 }
 
-function toCounter(stored: Stored): Counter {
-  return { birth: stored[0], end: stored[1], taken: stored[2], shares: stored[3] };
+function isOver(record: Buffer, now: number): boolean {
+  const end = endOf(record);
+  return end > 0 && end < now - SWEEP_AFTER_MS;
 }
 
 function copy(ask: Ask): Ask {

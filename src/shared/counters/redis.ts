@@ -6,11 +6,20 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import type { Cluster, Redis } from "ioredis";
+import { type Cluster, Command, type Redis } from "ioredis";
 import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
-import { BEAT_LOST_MS, type Beat, type Counters, type FixedReply, type SlideAsk } from "./counters.js";
+import {
+  BEAT_LOST_MS,
+  type Beat,
+  type Counters,
+  type FixedReply,
+  RECALL_MS,
+  RECALLS_MAX,
+  type SlideAsk,
+} from "./counters.js";
 import type { Ask, Counter, Share } from "./exchange.js";
-import { BEAT, CLEAR, EXCHANGE, SLIDE, UNSLIDE } from "./scripts.js";
+import { joinReplies, packAsks, unpackReplies } from "./packed.js";
+import { BEAT, CLEAR, EXCHANGE, RECALL, SLIDE, UNSLIDE } from "./scripts.js";
 
 /** Limiter objects of fixed windows, one per pair of limit and period; more than this many are made anew. */
 const LIMITERS_MAX = 1_000;
@@ -18,12 +27,15 @@ const LIMITERS_MAX = 1_000;
 interface Script {
   readonly text: string;
   readonly sha: string;
+  /** Answers bytes. */
+  readonly packed: boolean;
 }
 
 const scripts = {
-  exchange: script(EXCHANGE),
+  exchange: script(EXCHANGE, true),
   slide: script(SLIDE),
   unslide: script(UNSLIDE),
+  recall: script(RECALL),
   beat: script(BEAT),
   clear: script(CLEAR),
 } as const;
@@ -43,16 +55,12 @@ export class RedisCounters implements Counters {
     this.#worker = worker;
   }
 
-  exchange(asks: readonly Ask[]): Promise<readonly number[]> {
-    if (this.#redis.isCluster && asks.length > 1) return inOrder(asks.map((ask) => this.exchange([ask])));
-    const keys: string[] = [];
-    const values: (string | number)[] = [0];
-    for (const ask of asks) {
-      keys.push(this.#leaseName(ask.key));
-      values.push(ask.holder, ask.limit, ask.perMs, ask.aligned ? 1 : 0, ask.need, ask.want);
-      values.push(ask.held, ask.mine, ask.birth, ask.end);
+  async exchange(asks: readonly Ask[]): Promise<ArrayLike<number>> {
+    if (this.#redis.isCluster && asks.length > 1) {
+      return joinReplies(await Promise.all(asks.map((ask) => this.exchange([ask]))));
     }
-    return this.#run(scripts.exchange, keys, values) as Promise<number[]>;
+    const names = asks.map((ask) => this.#leaseName(ask.key));
+    return unpackReplies((await this.#run(scripts.exchange, names, [0, packAsks(asks)])) as Buffer);
   }
 
   slide(asks: readonly SlideAsk[]): Promise<readonly number[]> {
@@ -76,6 +84,11 @@ export class RedisCounters implements Counters {
       if (refusal instanceof RateLimiterRes) return { admitted: false, waitMs: refusal.msBeforeNext };
       throw refusal;
     }
+  }
+
+  async recall(keys: readonly string[]): Promise<readonly string[]> {
+    const dry = `${this.#prefix}lease-dry`;
+    return (await this.#run(scripts.recall, [dry], [RECALL_MS, RECALLS_MAX, ...keys])) as string[];
   }
 
   async beat(): Promise<Beat> {
@@ -126,18 +139,39 @@ export class RedisCounters implements Counters {
   }
 
   /** A Redis that was restarted has no scripts; the refusal says that nothing ran, so the text may be sent. */
-  async #run(which: Script, keys: string[], values: (string | number)[]): Promise<unknown> {
+  async #run(which: Script, keys: string[], values: (string | number | Buffer)[]): Promise<unknown> {
     try {
-      return await this.#redis.evalsha(which.sha, keys.length, ...keys, ...values);
+      return await this.#send(which, "evalsha", [which.sha, keys.length, ...keys, ...values]);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return this.#redis.eval(which.text, keys.length, ...keys, ...values);
+      return this.#send(which, "eval", [which.text, keys.length, ...keys, ...values]);
     }
+  }
+
+  #send(which: Script, name: string, words: (string | number | Buffer)[]): Promise<unknown> {
+    const command = new (isOperators(which) ? Command : Patient)(name, words, {
+      replyEncoding: which.packed ? null : "utf8",
+    });
+    this.#redis.sendCommand(command);
+    return command.promise as Promise<unknown>;
   }
 }
 
-function script(text: string): Script {
-  return { text, sha: createHash("sha1").update(text).digest("hex") };
+/**
+ * The client's own timeout counts while this process is busy with other things, and then takes a prompt answer that lies
+ * unread in the socket for a store that is gone. The engine of the limits knows when its loop stood still, and gives up by that.
+ */
+class Patient extends Command {
+  override setTimeout(): void {}
+}
+
+/** Nobody but the client's timeout ends the waiting for these. */
+function isOperators(which: Script): boolean {
+  return which === scripts.clear || which === scripts.unslide;
+}
+
+function script(text: string, packed = false): Script {
+  return { text, packed, sha: createHash("sha1").update(text).digest("hex") };
 }
 
 async function inOrder(replies: Promise<readonly number[]>[]): Promise<readonly number[]> {

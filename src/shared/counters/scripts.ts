@@ -5,13 +5,12 @@
  * Runs: in Redis, once per batch.
  */
 
-import { LEASE_PART, SHARES_MAX, SILENT_SECONDS } from "./exchange.js";
-
-/** Strings per ask behind the common one: holder, limit, per, aligned, need, want, held, mine, birth, end. */
-export const ASK_ARGUMENTS = 10;
+import { ANSWER_SECONDS, LEASE_PART, SHARES_MAX, SILENT_SECONDS } from "./exchange.js";
+import { ASK_FORMAT, REPLY_FORMAT } from "./packed.js";
 
 /**
- * KEYS: counters. ARGV: microseconds ("0": Redis' clock; anything else is for tests), then each ask.
+ * KEYS: counters. ARGV: microseconds ("0": Redis' clock; anything else is for tests), then all asks in one string of bytes,
+ * as `packed.ts` writes them; the answer is such a string as well. A number in the protocol costs the client ten times as much.
  * A counter is a hash: `b` birth, `e` end, `t` taken, and per holder `w<name>` = "mine held second".
  */
 export const EXCHANGE = `
@@ -23,13 +22,13 @@ end
 local ms = math.floor(us / 1000)
 local second = math.floor(ms / 1000)
 local out = {}
+local at = 1
 for i = 1, #KEYS do
   local key = KEYS[i]
-  local a = 2 + (i - 1) * ${ASK_ARGUMENTS}
-  local holder = 'w' .. ARGV[a]
-  local limit, per, aligned = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), ARGV[a + 3] == '1'
-  local need, want, held = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6])
-  local mine, claimed, claimEnd = tonumber(ARGV[a + 7]), tonumber(ARGV[a + 8]), tonumber(ARGV[a + 9])
+  local limit, per, need, want, held, mine, claimed, claimEnd, aligned, holder
+  limit, per, need, want, held, mine, claimed, claimEnd, aligned, holder, at = struct.unpack('${ASK_FORMAT}', ARGV[2], at)
+  aligned = aligned == 1
+  holder = 'w' .. holder
   local claims = claimed > 0 and (claimEnd == 0 or claimEnd > ms)
   local found = redis.call('HMGET', key, 'b', 'e', 't', holder)
   local birth, ends, taken, share = tonumber(found[1]), tonumber(found[2]), tonumber(found[3]), found[4]
@@ -88,22 +87,21 @@ for i = 1, #KEYS do
     local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
       if all[j] ~= holder and string.sub(all[j], 1, 1) == 'w' then
-        local h, s = string.match(all[j + 1], '^%d+ (%d+) (%d+)$')
-        if ms / 1000 - tonumber(s) < ${SILENT_SECONDS} then away = away + tonumber(h) end
+        local m, h, s = string.match(all[j + 1], '^(%d+) (%-?%d+) (%d+)$')
+        h = tonumber(h)
+        local silent = second - tonumber(s)
+        if h > 0 and silent >= ${SILENT_SECONDS} then
+          redis.call('HSET', key, all[j], m .. ' -' .. h .. ' ' .. second)
+          away = away + h
+        elseif h > 0 or silent < ${ANSWER_SECONDS} then
+          away = away + math.abs(h)
+        end
       end
     end
   end
-  local o = #out
-  out[o + 1] = granted
-  out[o + 2] = left - granted
-  out[o + 3] = ends == 0 and -1 or ends - math.ceil(us / 1000)
-  out[o + 4] = ends
-  out[o + 5] = birth
-  out[o + 6] = mine
-  out[o + 7] = away
-  out[o + 8] = ms
+  out[i] = struct.pack('${REPLY_FORMAT}', granted, left - granted, ends == 0 and -1 or ends - math.ceil(us / 1000), ends, birth, mine, away, ms)
 end
-return out
+return table.concat(out)
 `;
 
 /** KEYS: logs. ARGV: microseconds or "0", a mark that makes members of one instant differ, then limit and per of each. */
@@ -160,6 +158,18 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ms - tonum
 local out = redis.call('ZRANGE', KEYS[1], 0, -2)
 out[#out + 1] = redis.call('ZSCORE', KEYS[1], '@epoch')
 return out
+`;
+
+/**
+ * The counters that ran dry lately. ARGV: for how long one is named, how many may be, then the ones that did. Answers all.
+ */
+export const RECALL = `
+local t = redis.call('TIME')
+local ms = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], ms, ARGV[i]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ms - tonumber(ARGV[1])))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2]))
+return redis.call('ZRANGE', KEYS[1], 0, -1)
 `;
 
 /** An operator's reset: the counter and its window stay, the uses go; workers that report are not taken for a loss. */

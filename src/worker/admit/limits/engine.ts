@@ -6,8 +6,9 @@
 
 import type { Counters } from "../../../shared/counters/counters.js";
 import { Flights } from "./flights.js";
-import { ADMIT, DENY, type Lender, type Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
+import { ADMIT, DENY, KEEP, type Lender, type Limit, QUOTA, SPARE, UNAVAILABLE, WAIT } from "./limit.js";
 import { Members } from "./members.js";
+import { Recalls } from "./recalls.js";
 import { Registry } from "./registry.js";
 import { Counted, LimitSet, NO_THROTTLE, type Queue, type Throttle } from "./set.js";
 import { SlideFlights } from "./slides.js";
@@ -41,11 +42,15 @@ export interface EngineOptions {
 }
 
 const MAX_LIMITS = 131_072;
-const MAX_WAITING = 10_000;
+const MAX_WAITING = 32_768;
 const WAIT_MS = 500;
 const EDGE_WAIT_MS = 1_250;
 const BEAT_MS = 1_000;
 const TICK_LATE_MS = 100;
+/** Of the limits that idle so many give back per tick at least: a thousand a second take a few milliseconds of it. */
+const SPARES_PER_TICK = 50;
+/** Sent to and fro between limits more often than this, and for longer than the waits allow, a call is given up. */
+const ROUNDS_MAX = 8;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
 /** After the store came back a limit stays on its own share until the others have reported. */
@@ -61,8 +66,8 @@ export class LimitEngine implements Lender, Queue {
   readonly #registry: Registry;
   readonly #waitMs: number;
   readonly #edgeWaitMs: number;
-  /** Sent to and fro between limits for longer than this, a call is given up. */
   readonly #patience: number;
+  readonly #recalls: Recalls;
   readonly #edges = new Set<Limit>();
   #parked: Waiting[] = [];
   #waiting = 0;
@@ -97,6 +102,7 @@ export class LimitEngine implements Lender, Queue {
         if (!this.down) this.#flights.add(limit);
       },
     });
+    this.#recalls = new Recalls(options.counters, (key, now) => this.#recalled(key, now));
     this.#slides = new SlideFlights(options.counters, options.clock, {
       answered: (waiting, verdict, now) => this.#answered(waiting, verdict, now),
       failed: (now) => this.#lost(now),
@@ -143,8 +149,10 @@ export class LimitEngine implements Lender, Queue {
     const late = this.#flights.expire(before) || this.#slides.expire(before);
     if (late || (this.#beating > 0 && this.#beatAt < before)) this.#lost(now);
     this.#beat(now);
+    if (!this.down && this.#registry.size > 0) this.#recalls.tick(now);
     this.#review(now);
     this.#askAtEdges();
+    if (!this.down) this.#flights.flush();
     this.#unpark(now);
   }
 
@@ -175,10 +183,11 @@ export class LimitEngine implements Lender, Queue {
 
   // What a limit asks for at the edge of its lease.
 
-  renew(limit: Limit): void {
+  renew(limit: Limit, urgent: boolean): void {
     if (this.down || this.#stopped) return;
     limit.wanting = true;
-    this.#flights.add(limit);
+    if (urgent) this.#flights.add(limit);
+    else this.#flights.addLater(limit);
   }
 
   /**
@@ -258,7 +267,8 @@ export class LimitEngine implements Lender, Queue {
     }
     const verdict = set.takeLeases(now);
     if (verdict !== WAIT) return verdict;
-    if (now - waiting.since > this.#patience) return UNAVAILABLE;
+    waiting.rounds += 1;
+    if (waiting.rounds > ROUNDS_MAX && now - waiting.since > this.#patience) return UNAVAILABLE;
     enqueue(set.blocked!, waiting);
     // The first call of a key asks for all that it will need at once.
     for (const lease of set.leases) if (lease === set.blocked || lease.birth === 0) this.#ask(lease);
@@ -305,6 +315,7 @@ export class LimitEngine implements Lender, Queue {
   /** Every call in the queue tries again; those for whom nothing came are refused or, at the edge of a quota, held. */
   #wake(limit: Limit, now: number): void {
     this.#edges.delete(limit);
+    if (limit.lent && !this.down) this.#recalls.add(limit.key);
     const hold = limit.dry && limit.deniedUntil === 0 && limit.kind === QUOTA && !this.down;
     // Whoever still waits after this says so again; a pledge counted twice would be lent and lie unused.
     limit.pledged = 0;
@@ -318,6 +329,12 @@ export class LimitEngine implements Lender, Queue {
       waiting = next;
     }
     if (hold && limit.waiting > 0) this.#edges.add(limit);
+  }
+
+  #recalled(key: string, now: number): void {
+    const limit = this.#registry.find(key);
+    if (limit === undefined || limit.inFlight || limit.queued || this.down || this.#stopped) return;
+    if (limit.recall(now)) this.#flights.add(limit);
   }
 
   #refuse(waiting: Waiting, limit: Limit, now: number): void {
@@ -399,8 +416,14 @@ export class LimitEngine implements Lender, Queue {
 
   #review(now: number): void {
     if (this.down) return;
+    let spares = SPARES_PER_TICK;
     this.#registry.review((limit) => {
-      if (!limit.inFlight && !limit.queued && limit.review(now)) this.#flights.add(limit);
+      if (limit.inFlight || limit.queued) return;
+      const found = limit.review(now);
+      if (found === KEEP) return;
+      if (found === SPARE && spares-- <= 0) return;
+      limit.release();
+      this.#flights.addLater(limit);
     });
   }
 

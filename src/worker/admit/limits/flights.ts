@@ -35,6 +35,8 @@ export class Flights {
   /** Rates and quota apart: the durable home of quota is slower. */
   readonly #lanes: [Limit[], Limit[]] = [[], []];
   readonly #open = new Set<Flight>();
+  /** When the store last answered. */
+  #landedAt = Number.NEGATIVE_INFINITY;
   #immediate: NodeJS.Immediate | undefined;
   #idle: (() => void) | undefined;
 
@@ -46,10 +48,15 @@ export class Flights {
 
   /** A limit is under way once: what changes meanwhile goes with its next report. */
   add(limit: Limit): void {
+    this.addLater(limit);
+    if (limit.queued) this.#immediate ??= setImmediate(() => this.flush());
+  }
+
+  /** With the next report that somebody waits for, or the next tick: a batch of one costs the store as much as one of many. */
+  addLater(limit: Limit): void {
     if (limit.queued || limit.inFlight) return;
     limit.queued = true;
     this.#lanes[limit.kind === QUOTA ? 1 : 0].push(limit);
-    this.#immediate ??= setImmediate(() => this.flush());
   }
 
   flush(): void {
@@ -61,8 +68,12 @@ export class Flights {
     if (this.#open.size === 0) this.#idle?.();
   }
 
-  /** Gives up what was sent before `before`; a late answer is not listened to. */
+  /**
+   * Did the store say nothing since `before`, although something was sent before that? While it answers, it works off what
+   * was sent; what comes late then stands in a queue that is ours.
+   */
   expire(before: number): boolean {
+    if (this.#landedAt > before) return false;
     for (const flight of this.#open) if (flight.sentAt <= before) return true;
     return false;
   }
@@ -112,10 +123,11 @@ export class Flights {
     );
   }
 
-  #land(flight: Flight, replies: readonly number[]): void {
+  #land(flight: Flight, replies: ArrayLike<number>): void {
     if (!flight.open) return;
     this.#open.delete(flight);
     const now = this.#clock();
+    this.#landedAt = now;
     for (const [index, limit] of flight.limits.entries()) {
       limit.inFlight = false;
       limit.apply(replies, index * REPLY_SIZE, flight.sentAt, now);

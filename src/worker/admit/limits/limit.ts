@@ -18,6 +18,8 @@
  *   store's; what is left in it then is never used.
  * - Units not used or given back when a process is killed are lost for that window: at most what it held, which is at
  *   most a sixteenth of what was left when it was granted plus the calls that stood waiting.
+ * - Units nobody asks for go back within a second. Only where very many limits idle at once, and what they hold is a trifle
+ *   beside what is left, are they given back at a steady pace instead; whoever runs dry then recalls them at once.
  */
 
 import {
@@ -50,22 +52,34 @@ export const API_RATE = 2;
  * each must not ask at every second call.
  */
 const HORIZON_MS = 8_000;
-/** How often `review` comes. */
-const REVIEW_MS = 200;
 const WANT_MAX = 65_536;
+/** A lease of a large limit is at least so large, whatever the demand, but only this part of the limit. */
+const LEAST = 64;
+const LEAST_PART = 4_096;
+/** Held units are a trifle when so many times as many are left for everybody. */
+const TRIFLE_PART = 64;
+/** A recall takes what was not touched for this long. */
+const RECALL_IDLE_MS = 100;
+/** A lease that lasts shorter is renewed at once, a longer one with the next report of anybody. */
+const SHORT_LEASE_MS = 1_000;
 /** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
 const AHEAD_FROM = 8;
 /** A refusal is remembered this long: a killed worker's units or an operator's reset are found at the next look. */
 const DENIAL_MS = 1_000;
 /** With a review behind it: back within a second. */
 const IDLE_MS = 750;
-/** A worker that holds units says so at least this often (`SILENT_SECONDS` in the counters is 10). */
-const REPORT_MS = 8_000;
+
+/** What a review found. */
+export const KEEP = 0;
+/** Units to give back, when there is time. */
+export const SPARE = 1;
+/** Units that others may miss. */
+export const SURPLUS = 2;
 
 /** What a limit needs of its engine, at the edges of a lease. */
 export interface Lender {
   /** More units, in the background. */
-  renew(limit: Limit): void;
+  renew(limit: Limit, urgent: boolean): void;
   /** The store is away: the verdict by what this worker may admit on its own. */
   insure(limit: Limit, now: number): number;
   /** What this worker may take out of one window at most: no bound but after an outage. */
@@ -109,6 +123,8 @@ export class Limit implements Ask {
   /** What the last answer said, for the headers and for the time without the store. */
   left = 0;
   dry = false;
+  /** The last answer had nothing left, while others hold units that they may give back. */
+  lent = false;
   /** Callers that have asked for a unit since the last report. */
   pledged = 0;
   /** The next report asks for a bigger lease although nobody waits. */
@@ -128,6 +144,8 @@ export class Limit implements Ask {
   #askedAt = 0;
   #usedAtAsk = 0;
   #usedAtReview = 0;
+  #reviewedAt = 0;
+  #surplus = 0;
   /** Units the store believes to be held here unused. */
   #told = 0;
   readonly #lender: Lender;
@@ -147,7 +165,7 @@ export class Limit implements Ask {
       this.units -= 1;
       this.used += 1;
       this.lastUse = now;
-      if (this.units === this.ahead) this.#lender.renew(this);
+      if (this.units === this.ahead) this.#lender.renew(this, now - this.#askedAt < SHORT_LEASE_MS);
       return ADMIT;
     }
     return this.#edge(now);
@@ -188,11 +206,11 @@ export class Limit implements Ask {
   #size(now: number): number {
     const horizon = this.perMs > 0 ? Math.min(HORIZON_MS, this.perMs) : HORIZON_MS;
     const demand = ((this.used - this.#usedAtAsk) * horizon) / Math.max(1, now - this.#askedAt);
-    return Math.min(Math.ceil(demand), 2 * this.#granted + this.pledged, WANT_MAX);
+    return Math.max(this.#least(), Math.min(Math.ceil(demand), 2 * this.#granted + this.pledged, WANT_MAX));
   }
 
   /** `sentAt`: the worker's clock when the report left; the window ends at least `TTL` after that. */
-  apply(reply: readonly number[], at: number, sentAt: number, now: number): void {
+  apply(reply: ArrayLike<number>, at: number, sentAt: number, now: number): void {
     this.unsure = false;
     const granted = reply[at + GRANTED]!;
     const ttl = reply[at + TTL]!;
@@ -208,27 +226,42 @@ export class Limit implements Ask {
     // Both moments are before the window's end; the later one is the better guess.
     this.until = sameWindow ? Math.max(until, this.until) : until;
     this.dry = this.left === 0;
-    this.deniedUntil = this.dry && reply[at + AWAY] === 0 ? Math.min(this.until, now + DENIAL_MS) : 0;
+    this.lent = this.dry && reply[at + AWAY]! > 0;
+    this.deniedUntil = this.dry && !this.lent ? Math.min(this.until, now + DENIAL_MS) : 0;
     if (granted > 0) this.#granted = granted;
     this.#told = Math.max(0, this.held) + granted - Math.min(granted, this.need);
     this.ahead = granted >= AHEAD_FROM && this.left > 0 ? granted >> 2 : -1;
   }
 
-  /** Every fifth of a second: is there something to say to the store? Units nobody asks for are taken out of the lease. */
-  review(now: number): boolean {
+  /** Every now and then: is there something to give back? What is found goes with `release`, now or after a later review. */
+  review(now: number): number {
     const recent = this.used - this.#usedAtReview;
+    const elapsed = now - this.#reviewedAt;
     this.#usedAtReview = this.used;
-    if (now >= this.until || now < this.insuredUntil) return false;
-    const surplus = this.#surplus(recent, now);
-    if (surplus > 0) {
-      this.units -= surplus;
-      this.mine -= surplus;
-      this.#granted >>= 1;
-      this.ahead = -1;
-      return true;
+    this.#reviewedAt = now;
+    if (now >= this.until || now < this.insuredUntil) return KEEP;
+    this.#surplus = this.#surplusOf(recent, elapsed, now);
+    if (this.#surplus > 0) return this.#surplus * TRIFLE_PART > this.left ? SURPLUS : SPARE;
+    return this.units === 0 && this.#told > 0 && recent === 0 && now - this.lastUse >= IDLE_MS ? SPARE : KEEP;
+  }
+
+  /** Takes out of the lease what the review of this very moment found; the next report says so. */
+  release(): void {
+    this.units -= this.#surplus;
+    this.mine -= this.#surplus;
+    if (this.#surplus > 0) this.ahead = -1;
+    if (this.#surplus > 0 && this.units > 0) this.#granted >>= 1;
+    this.#surplus = 0;
+  }
+
+  /** Somebody ran dry. Units that lie here untouched go; answers whether there is something to report. */
+  recall(now: number): boolean {
+    if (now >= this.until || now < this.insuredUntil || this.waiting > 0) return false;
+    if (now - this.lastUse >= RECALL_IDLE_MS) {
+      this.#surplus = this.units;
+      this.release();
     }
-    if (this.units > 0) return now - this.#askedAt >= REPORT_MS;
-    return this.#told > 0 && recent === 0 && now - this.lastUse >= IDLE_MS;
+    return this.#told > 0;
   }
 
   /** Everything unused, because the limit or the worker ends. Answers whether there is something to report. */
@@ -239,11 +272,15 @@ export class Limit implements Ask {
     return this.birth > 0 && now < this.until;
   }
 
-  #surplus(recent: number, now: number): number {
+  #least(): number {
+    return Math.min(LEAST, Math.floor(this.limit / LEAST_PART));
+  }
+
+  #surplusOf(recent: number, elapsed: number, now: number): number {
     if (this.units === 0) return 0;
     if (recent === 0) return now - this.lastUse >= IDLE_MS ? this.units : 0;
-    const expected = recent * (HORIZON_MS / REVIEW_MS);
-    return this.units > 2 * expected + AHEAD_FROM ? this.units - expected : 0;
+    const expected = Math.ceil((recent * HORIZON_MS) / Math.max(1, elapsed));
+    return this.units > 2 * expected + Math.max(AHEAD_FROM, this.#least()) ? this.units - expected : 0;
   }
 
   /** Units whose window is over here go back; if it is over at the store as well, nobody listens, which is right. */

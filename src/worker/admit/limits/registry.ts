@@ -8,8 +8,9 @@ import { type Lender, Limit } from "./limit.js";
 import type { LimitSet } from "./set.js";
 
 const EVICTION_SAMPLE = 16;
-/** A tick of 50 ms looks at a quarter of the list: `REVIEW_MS` for each limit. */
+/** A tick of 50 ms looks at a quarter of the list, but no more than so many: a long list takes longer to go round. */
 const REVIEW_PARTS = 4;
+const REVIEW_MAX = 4_096;
 
 export interface Wanted {
   readonly key: string;
@@ -69,7 +70,7 @@ export class Registry {
 
   /** The part of the list whose turn it is. */
   review(visit: (limit: Limit) => void): void {
-    const part = Math.ceil(this.#limits.length / REVIEW_PARTS);
+    const part = Math.min(REVIEW_MAX, Math.ceil(this.#limits.length / REVIEW_PARTS));
     for (let i = 0; i < part; i++) {
       if (this.#reviewed >= this.#limits.length) this.#reviewed = 0;
       visit(this.#limits[this.#reviewed++]!);

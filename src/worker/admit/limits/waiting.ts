@@ -18,6 +18,8 @@ export class Waiting {
   /** When the present attempt began, on the worker's clock. */
   since: number;
   next: Waiting | undefined = undefined;
+  /** How often it was sent to wait. */
+  rounds = 0;
   /** Attempts that throttling still allows. */
   tries: number;
   /** When a throttled call comes back. */
