@@ -36,6 +36,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
   return {
     async configure() {},
     tickets() {},
+    targets() {},
     changed() {},
     leave() {},
     move() {},

@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import type { HealthState, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { StoreChange } from "../shared/store/store.js";
 import { BackOff } from "./back-off.js";
+import { TargetHealth } from "./target-health.js";
 import { type Connection, type WorkerEvents, WorkerProcess } from "./worker-process.js";
 
 export interface SupervisorOptions {
@@ -79,6 +80,7 @@ export class Supervisor {
   readonly #slots: Slot[] = [];
   /** Replaced ones that still finish calls. */
   readonly #retired = new Set<WorkerProcess>();
+  readonly #targetHealth = new TargetHealth(() => this.workers);
   readonly #started = deferred();
   readonly #ended = deferred();
   #config!: WorkerConfig;
@@ -261,6 +263,7 @@ export class Supervisor {
       greeted: this.#options.onGreeted,
       ready: (worker) => this.#ready(slot, worker),
       relieved: this.#options.onRelieved,
+      targets: (worker, down) => this.#targetHealth.heard(worker, down),
       refused: (worker, problem) => this.#refused(slot, worker, problem),
       ended: (worker, how) => this.#workerEnded(slot, worker, how),
     };
@@ -271,6 +274,7 @@ export class Supervisor {
     this.#options.log.info({ worker: worker.pid }, "worker serves");
     if (slot.successor?.worker === worker) slot.successor.settle("");
     this.#readyOnce = true;
+    this.#targetHealth.ready(worker);
     this.#started.resolve();
     this.#options.onRelieved();
   }
@@ -290,6 +294,7 @@ export class Supervisor {
     }
     const retired = this.#retired.delete(worker) || heir;
     if (!retired) slot.worker = undefined;
+    this.#targetHealth.ended(worker);
     const returned = worker.takeBack();
     if (this.#ending) {
       for (const connection of returned) connection.handle.close();

@@ -31,6 +31,8 @@ export interface WorkerEvents {
   ready(worker: WorkerProcess): void;
   /** It told its load or took connections over: what waits may fit now. */
   relieved(): void;
+  /** It has found out which targets are down. */
+  targets(worker: WorkerProcess, down: readonly string[]): void;
   /** It cannot serve this configuration, or it speaks another version: starting it again would not help. */
   refused(worker: WorkerProcess, problem: string): void;
   /** The process has ended and every message it had sent has been read. What it never took over can be taken back. */
@@ -140,6 +142,11 @@ export class WorkerProcess {
     if (this.#ready) this.#send({ type: "health", state });
   }
 
+  /** @param asks whether it is this worker that checks targets */
+  targets(asks: boolean, down: readonly string[]): void {
+    if (this.#ready) this.#send({ type: "targets", asks, down });
+  }
+
   tickets(keys: TicketKeys): void {
     if (this.#ready) this.#send({ type: "tickets", keys });
   }
@@ -224,6 +231,9 @@ export class WorkerProcess {
         return;
       case "busy":
         this.#busy = message.share;
+        return;
+      case "targets":
+        this.#events.targets(this, message.down);
         return;
       case "drained":
         return;

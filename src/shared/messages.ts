@@ -13,7 +13,7 @@ import type { Policy } from "./model/policy.js";
 import type { StoreChange } from "./store/store.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** One port as the primary opens it and as the worker knows it again beside each connection. */
 export interface Port {
@@ -75,6 +75,8 @@ export type ToWorker =
   | { readonly type: "health"; readonly state: HealthState }
   /** Sent before the configuration and at every rotation. */
   | { readonly type: "tickets"; readonly keys: TicketKeys }
+  /** Which targets are down by their health checks, and whether it is this worker that checks them. */
+  | { readonly type: "targets"; readonly asks: boolean; readonly down: readonly string[] }
   /** Beside it: a bound socket on which the worker accepts by itself (accept mode "shared") once it is configured. */
   | { readonly type: "listen"; readonly port: number }
   /** The port is no longer served: the shared socket is closed, its connections are drained. */
@@ -100,6 +102,8 @@ export type ToPrimary =
   | { readonly type: "busy"; readonly share: number }
   /** After `changed`: from here on no call is decided by what was before. */
   | { readonly type: "applied"; readonly id: number }
+  /** From the worker that checks targets: those that are down, all of them. */
+  | { readonly type: "targets"; readonly down: readonly string[] }
   | { readonly type: "drained" };
 
 /**
@@ -131,6 +135,7 @@ const WORKER_TYPES: readonly string[] = [
   "configure",
   "health",
   "tickets",
+  "targets",
   "listen",
   "unlisten",
   "changed",
@@ -139,7 +144,7 @@ const WORKER_TYPES: readonly string[] = [
   "move",
   "drain",
 ];
-const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "busy", "applied", "drained"];
+const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "busy", "applied", "targets", "drained"];
 
 export function encodeMessage(message: ToWorker | ToPrimary): Buffer {
   return coder.encode(message);

@@ -69,7 +69,9 @@ class Control {
   constructor(createDataPlane: CreateDataPlane, log: Logger, exit: (code: number) => void) {
     this.#log = log;
     this.#exit = exit;
-    this.#plane = createDataPlane({ log, loadChanged: () => this.#reportLater() });
+    this.#plane = createDataPlane({ log, loadChanged: () => this.#reportLater(),
+      targetsDown: (down) => this.send({ type: "targets", down }),
+    });
   }
 
   send(message: ToPrimary): void {
@@ -121,6 +123,9 @@ class Control {
         return;
       case "tickets":
         this.#plane.tickets(message.keys);
+        return;
+      case "targets":
+        this.#plane.targets(message.asks, message.down);
         return;
       case "health":
         this.#plane.health(message.state);

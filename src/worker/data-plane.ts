@@ -41,6 +41,7 @@ import { compileRoutes } from "./route/table.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
 import { type Security, securityFor } from "./tls/towards.js";
+import { HealthChecks } from "./upstream/health-checks.js";
 import { systemLookup, type TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
 
@@ -67,6 +68,7 @@ class Plane implements DataPlane {
   private callerContext!: CallerContext;
   private upstreamContext!: UpstreamContext;
   private upstreams!: Upstreams;
+  private healthChecks: HealthChecks | null = null;
   private ended = false;
   private gatehouse: Gatehouse | null = null;
   private readonly rules = new RuleBook((open, { api_id }, { path, method, returnMs }) => {
@@ -145,6 +147,7 @@ class Plane implements DataPlane {
       generator: !settings.hide_generator_header,
     };
     this.upstreams.keepOnly(new Set(targets));
+    this.healthChecks?.apply();
     this.markKeyFields();
   }
 
@@ -238,11 +241,18 @@ class Plane implements DataPlane {
       log: hooks.log,
       runner: relay,
       lookup: systemLookup,
+      checked: () => this.healthChecks?.apply(),
       events: new ServiceEvents(relay),
       limits: engineLimits(settings, "upstream"),
       options: upstreamOptions(settings),
     };
     this.upstreams = new Upstreams(this.upstreamContext);
+    this.healthChecks = new HealthChecks({
+      log: hooks.log,
+      pools: () => this.upstreams.all(),
+      now: () => Math.trunc(performance.now()),
+      tell: (down) => hooks.targetsDown(down),
+    });
     this.ticker = setInterval(() => this.tick(), TICK_MS);
   }
 
@@ -299,6 +309,11 @@ class Plane implements DataPlane {
     this.census.went(caller.origin.address);
     this.hooks.loadChanged();
     this.drained();
+  }
+
+  targets(asks: boolean, down: readonly string[]): void {
+    this.healthChecks?.learn(down);
+    this.healthChecks?.appoint(asks);
   }
 
   health(state: HealthState): void {
@@ -386,6 +401,7 @@ class Plane implements DataPlane {
     this.ended = true;
     if (this.ticker !== null) clearInterval(this.ticker);
     this.ticker = null;
+    this.healthChecks?.end();
     this.upstreams?.destroy();
     this.http1.close();
     const { resolve } = this.draining;

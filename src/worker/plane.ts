@@ -19,6 +19,8 @@ export interface DataPlane {
   tickets(keys: TicketKeys): void;
   /** So many connections are drained so that their callers come back, to another worker. */
   move(connections: number): void;
+  /** Which targets are down by their health checks, and whether this worker is to check them. */
+  targets(asks: boolean, down: readonly string[]): void;
   /** What /hello and /ready answer on the main port from now on. */
   health(state: HealthState): void;
   /**
@@ -35,6 +37,8 @@ export interface PlaneHooks {
   readonly log: Logger;
   /** To be called when load() has changed; cheap, reports are gathered into one message a turn. */
   loadChanged(): void;
+  /** The targets that are down, all of them, as this worker has found out. */
+  targetsDown(down: readonly string[]): void;
 }
 
 export type CreateDataPlane = (hooks: PlaneHooks) => DataPlane;

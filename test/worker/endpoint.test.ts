@@ -84,6 +84,7 @@ function sceneFor(context: TestContext, port: number, options: Partial<UpstreamO
       fail: (call, answer) => outcomes.push(`${nameOf(call)} fails ${answer.id}`),
       again: (call) => outcomes.push(`${nameOf(call)} again`),
     },
+    checked: () => undefined,
     lookup: () => assert.fail("an address is not looked up"),
   };
   const endpoint = new Endpoint("127.0.0.1", port, upstream);

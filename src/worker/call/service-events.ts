@@ -16,6 +16,7 @@ import { Ended, type Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { Caller } from "../downstream/caller.js";
 import type { Link } from "../upstream/link.js";
+import { HealthCall } from "../upstream/probe.js";
 import { ANSWERS } from "./answers.js";
 import type { Call } from "./call.js";
 import { Origin } from "./call-end.js";
@@ -36,7 +37,7 @@ export class ServiceEvents implements ConnectionEvents {
 
   headers(up: Stream, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
     const call = up.owner as Call;
-    if (call.finished) return;
+    if (call.finished) return healthCall(call)?.headers(list, end);
     if (list.overflow) {
       this.relay.fail(call, ANSWERS.responseTooLarge);
       return;
@@ -83,7 +84,7 @@ export class ServiceEvents implements ConnectionEvents {
 
   trailers(up: Stream, list: FieldList, memo: HeaderMemo | null): void {
     const call = up.owner as Call;
-    if (call.finished) return;
+    if (call.finished) return healthCall(call)?.judge(list);
     if (list.overflow) {
       this.relay.fail(call, ANSWERS.responseTooLarge);
       return;
@@ -101,7 +102,7 @@ export class ServiceEvents implements ConnectionEvents {
 
   data(up: Stream, block: ReadBlock, head: number, start: number, end: number, flags: number): void {
     const call = up.owner as Call;
-    if (call.finished) return;
+    if (call.finished) return healthCall(call)?.data(block.buf.subarray(start, end), (flags & Flag.PADDED) !== 0);
     if (call.plan.grpc) {
       const limit = call.plan.rule === null ? null : call.plan.rule.response;
       if (limit !== null) {
@@ -177,6 +178,7 @@ export class ServiceEvents implements ConnectionEvents {
       else if (how === Ended.RESET_SENT) this.relay.fail(call, ANSWERS.upstreamFault);
       else this.lost(call, up);
     }
+    if (call.up === null) healthCall(call)?.closed(how, code);
     if (link.endpoint.hasWaiting) link.endpoint.dispatch();
     if (link.connection.streams.size === 0) link.closeWhenIdle();
   }
@@ -257,6 +259,12 @@ function passHeld(call: Call, up: Stream, screen: MessageScreen): void {
   if (n === 0) return;
   screen.heldLength = 0;
   sendData(call.down, up, new ReadBlock(Buffer.from(screen.held.subarray(0, n)), null), -1, 0, n, 0);
+}
+
+/** What stands where a call would when the gateway itself asks the service how it is; null for calls that have ended. */
+function healthCall(call: Call): HealthCall | null {
+  const owner: unknown = call;
+  return owner instanceof HealthCall ? owner : null;
 }
 
 /** The length of what `blockFor` returned last. */

@@ -65,6 +65,13 @@ export class Endpoint {
       this.context.runner.fail(call, ANSWERS.queueFull);
   }
 
+  /** A connection for a question of our own; one is opened where none is. */
+  linkToAsk(): Link | null {
+    for (const link of this.links) if (link.room > 0) return link;
+    if (this.live === 0 && !this.retired && this.context.turn.clock.now >= this.retryAt) this.connect();
+    return null;
+  }
+
   /** Calls it has, those that wait included. */
   get inFlight(): number {
     let n = this.waiting.size;

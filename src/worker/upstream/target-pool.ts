@@ -4,6 +4,7 @@
 
 import { lookup } from "node:dns";
 import { isIP } from "node:net";
+import type { HealthPolicy } from "../../shared/model/target-policy.js";
 import type { Balancer } from "../balance/balancer.js";
 import { ANSWERS } from "../call/answers.js";
 import type { Call } from "../call/call.js";
@@ -28,10 +29,19 @@ export const systemLookup: Lookup = (host, found) =>
     found(error === null ? "" : error.message, error === null ? addresses.map((each) => each.address) : []),
   );
 
+export interface PoolParts {
+  readonly security: Security | null;
+  readonly health: HealthPolicy | null;
+  /** Equal for what may share a pool, in every worker. */
+  readonly key: string;
+}
+
 export class TargetPool {
   readonly host: string;
   readonly port: number;
   readonly key: string;
+  /** How its endpoints are checked; null for not at all. */
+  readonly health: HealthPolicy | null;
   endpoints: Endpoint[] = [];
   /** Who chooses among the endpoints, to be told of changes. */
   readonly watchers = new Set<Balancer>();
@@ -46,10 +56,12 @@ export class TargetPool {
   private failures = 0;
   private retired = false;
 
-  constructor(host: string, port: number, context: UpstreamContext, security: Security | null = null, key = "") {
+  constructor(host: string, port: number, context: UpstreamContext, made: Partial<PoolParts> = {}) {
+    const { security = null, health = null, key = "" } = made;
     this.host = host;
     this.port = port;
     this.security = security;
+    this.health = health;
     this.context = context;
     this.key = key;
     // A forward proxy looks names up itself: they may mean nothing here.
@@ -58,6 +70,10 @@ export class TargetPool {
       this.resolved = true;
       this.askAt = Number.POSITIVE_INFINITY;
     } else this.ask();
+  }
+
+  get authority(): string {
+    return isIP(this.host) === 6 ? `[${this.host}]:${this.port}` : `${this.host}:${this.port}`;
   }
 
   /** The first answer about its name is still to come. */
@@ -128,6 +144,7 @@ export class TargetPool {
     );
     this.leaving.push(...gone);
     for (const balancer of this.watchers) balancer.moved();
+    if (this.health !== null) this.context.checked();
     if (this.resolved) log.info({ host: this.host, gone: gone.map((each) => each.address), fresh }, "name moved");
     for (const endpoint of gone) endpoint.retire();
   }

@@ -53,6 +53,8 @@ export interface UpstreamContext {
   readonly runner: CallRunner;
   readonly events: ConnectionEvents;
   readonly lookup: Lookup;
+  /** Endpoints that are to be checked for health came or went. */
+  checked(): void;
   limits: EngineLimits;
   options: UpstreamOptions;
 }
@@ -78,10 +80,16 @@ export class Upstreams {
     const key = poolKey(host, port, security, health);
     let pool = this.pools.get(key);
     if (pool === undefined) {
-      pool = new TargetPool(host, port, this.context, security, key);
+      const checked = health === null || health.type === "" ? null : health;
+      pool = new TargetPool(host, port, this.context, { security, health: checked, key });
       this.pools.set(key, pool);
     }
     return pool;
+  }
+
+  /** Those that the configuration names. */
+  all(): Iterable<TargetPool> {
+    return this.pools.values();
   }
 
   /** The choice among an API's targets, whose pools are given in their order; the one of before where nothing changed. */

@@ -29,6 +29,7 @@ class LinePlane implements DataPlane {
   }
 
   tickets(): void {}
+  targets(): void {}
 
   changed(): void {}
 
