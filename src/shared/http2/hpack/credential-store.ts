@@ -32,7 +32,7 @@ export class CredentialStore {
   #hashes = new Int32Array(0);
   #used = new Uint8Array(0);
   #slots: (Field | null)[] = [];
-  /** The last value seen once, by its hash. */
+  /** Values seen once, by their hashes: as many as there can be slots from the first, or keys that take turns pass unseen. */
   #seen = new Int32Array(0);
   #hand = 0;
 
@@ -82,8 +82,8 @@ export class CredentialStore {
 
   /** True when a value of this hash was asked about lately: then it is worth keeping. */
   metBefore(hash: number): boolean {
-    if (this.#entries === 0) this.#grow(FIRST_ENTRIES);
-    const at = hash & (this.#entries - 1);
+    if (this.#seen.length === 0) this.#seen = new Int32Array(this.#limits.entries);
+    const at = hash & (this.#seen.length - 1);
     if (this.#seen[at] === hash) return true;
     this.#seen[at] = hash;
     return false;
@@ -139,7 +139,6 @@ export class CredentialStore {
     this.#entries = Math.min(entries, this.#limits.entries);
     this.#hashes = new Int32Array(this.#entries);
     this.#used = new Uint8Array(this.#entries);
-    this.#seen = new Int32Array(this.#entries);
     this.#slots = new Array<Field | null>(this.#entries).fill(null);
     this.size = 0;
     this.bytes = 0;
