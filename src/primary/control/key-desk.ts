@@ -2,6 +2,7 @@
 // Responsible for Tyk's rules of writing keys. Must not know: HTTP.
 // Governed by: Tyk's `/tyk/keys` (what is kept on an update, what is reset). Runs: per request of an operator.
 
+import { fingerprintIn } from "../../shared/certificates/reference.js";
 import type { Settings } from "../../shared/config.js";
 import { hashPassword } from "../../shared/keys/password.js";
 import { applyPolicies, expiryAtCreation } from "../../shared/keys/policies.js";
@@ -80,7 +81,10 @@ export class KeyDesk {
   /** `token` of an id, or the id itself where it is a token of that organisation already. */
   async tokenFor(org: string, id: string): Promise<string> {
     if (id !== "" && parseToken(id)?.org === org) return id;
-    return (await this.open()).sessions.tokenFor(org, id);
+    // As in Tyk a certificate's key is named without the organisation that the certificate's id begins with.
+    const fingerprint = fingerprintIn(id);
+    const bare = fingerprint !== undefined && id === org + fingerprint ? fingerprint : id;
+    return (await this.open()).sessions.tokenFor(org, bare);
   }
 
   async nameOf(token: string): Promise<string> {
