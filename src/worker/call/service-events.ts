@@ -50,10 +50,11 @@ export class ServiceEvents implements ConnectionEvents {
       call.measured = list.contentLength >= 0;
       if (call.heldBlock !== null) this.relay.held.release(call);
     }
+    if (end) this.ends(call, list.grpcStatus);
     const session = call.decision === null ? null : call.decision.session;
     if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
     else this.sendWithRates(call, list, memo, end);
-    if (end) this.complete(call, up, list.grpcStatus);
+    if (end) this.complete(call, up);
   }
 
   /** A response that is nothing but a status may be one that the caller need not see. */
@@ -91,13 +92,14 @@ export class ServiceEvents implements ConnectionEvents {
     }
     const { down } = call;
     if (call.meter instanceof MessageScreen) passHeld(call, up, call.meter);
+    this.ends(call, list.grpcStatus);
     if (down.queue === null) sendList(down, list, memo, true);
     else {
       // The list is only valid now; the block must be encoded when it is sent, because tables change in between.
       const fields = list.fields.slice(0, list.length) as Field[];
       down.queue.trailers = (): void => sendFields(down, fields, true);
     }
-    this.complete(call, up, list.grpcStatus);
+    this.complete(call, up);
   }
 
   data(up: Stream, block: ReadBlock, head: number, start: number, end: number, flags: number): void {
@@ -114,8 +116,9 @@ export class ServiceEvents implements ConnectionEvents {
       if ((flags & Flag.PADDED) === 0) call.meter.pass(block.buf, start, end);
       else call.meter.pass(block.buf, start + 1, end - block.buf[start]!);
     }
+    if ((flags & Flag.END_STREAM) !== 0) this.ends(call, null);
     sendData(call.down, up, block, head, start, end, flags);
-    if ((flags & Flag.END_STREAM) !== 0) this.complete(call, up, null);
+    if ((flags & Flag.END_STREAM) !== 0) this.complete(call, up);
     else if (up.connection.shared.budget.exceeded) (call.down.connection.owner as Caller).shed();
   }
 
@@ -146,21 +149,25 @@ export class ServiceEvents implements ConnectionEvents {
     const keeps = !ends && stop < last;
     // A prefix that began earlier is complete now, or will not be.
     if (stop > first || !keeps) passHeld(call, up, screen);
+    if (ends) this.ends(call, null);
     if (!keeps) sendData(down, up, block, -1, first, last, ends ? Flag.END_STREAM : 0);
     else {
       if (stop > first) sendData(down, up, block, -1, first, stop, 0);
       screen.hold(block.buf, stop, last);
     }
-    if (ends) this.complete(call, up, null);
+    if (ends) this.complete(call, up);
     else if (up.connection.shared.budget.exceeded) (down.connection.owner as Caller).shed();
   }
 
-  /** The response is complete, though its end may still wait to be sent. */
-  private complete(call: Call, up: Stream, status: Field | null): void {
-    const { down } = call;
-    const requestOpen = !call.requestEnded;
+  /** The response is complete. Said before its end is sent: the caller's stream may close with that. */
+  private ends(call: Call, status: Field | null): void {
     this.relay.finish(call, Origin.SERVICE, statusOf(call, status), "");
-    if (requestOpen) {
+  }
+
+  /** Its end was given to the caller's stream, though it may still wait to be sent. */
+  private complete(call: Call, up: Stream): void {
+    const { down } = call;
+    if (!call.requestEnded) {
       // RFC 9113 section 8.1: the rest of the request is of no use to anybody.
       if (down.state !== State.CLOSED) resetAfterQueue(down, ErrorCode.NO_ERROR);
       resetStream(up, ErrorCode.CANCEL);
