@@ -9,7 +9,7 @@ import { CertificateCollection } from "../../src/shared/certificates/collection.
 import type { TcpHandle, TicketKeys } from "../../src/shared/messages.js";
 import type { ApiDefinition } from "../../src/shared/model/api-definition.js";
 import type { Transport } from "../../src/worker/downstream/transport.js";
-import { TlsFront } from "../../src/worker/tls/front.js";
+import { type FrontOptions, TlsFront } from "../../src/worker/tls/front.js";
 import { settingsWith } from "../model/fixture.js";
 import { definition } from "../route/fixture.js";
 
@@ -28,6 +28,9 @@ export function api(id: string, domain: string, more: Partial<ApiDefinition> = {
 /** What the configuration calls the port; where it really listens is another matter. */
 export const FRONT_PORT = 8443;
 
+/** mortal-thread.ts does not survive ticket keys of this generation. */
+export const DEADLY_GENERATION = 666;
+
 export function freshKeys(previous: TicketKeys | null = null): TicketKeys {
   return {
     generation: (previous?.generation ?? 0) + 1,
@@ -43,8 +46,9 @@ export class FrontHarness {
   readonly #sockets = new Set<net.Socket>();
   #handle!: TcpHandle;
 
-  constructor() {
+  constructor(options: Partial<FrontOptions> = {}) {
     this.front = new TlsFront({
+      ...options,
       clock: { now: 0 },
       log: pino({ level: "silent" }),
       admit: (transport) => this.#admit(transport),

@@ -96,6 +96,8 @@ const httpServerOptions = z
       skip_client_ca_announcement: flag(),
       /** Ours: full handshakes begun in one turn of a worker's loop; 0 = as many as come. */
       handshakes_per_turn: whole(0, 1_000, DEFAULTS.handshakesPerTurn),
+      /** Ours: threads of each worker that end TLS in place of its loop; 0 = the loop does. Read when a worker starts. */
+      tls_threads: whole(0, 64, 0),
       /** Ours: handshakes under way in one worker; one more is closed. */
       max_handshakes: whole(1, 100_000, DEFAULTS.maxHandshakes),
       /** Ours: a caller that has not finished its handshake after so long is cut. */

@@ -13,6 +13,7 @@ import type { Transport } from "../downstream/transport.js";
 import { Alert, Arrival, type ArrivalHost, type Failure } from "./arrival.js";
 import { type Chosen, Contexts } from "./contexts.js";
 import { Receptions } from "./reception.js";
+import { TlsThreads } from "./threads.js";
 
 /** Read out by whoever shows metrics. */
 export interface TlsCounts {
@@ -27,7 +28,13 @@ export interface FrontOptions {
   admit(transport: Transport, port: number): void;
   /** Connections that are not callers yet have become more or fewer. */
   changed(): void;
+  /** This front is itself on a thread that ends TLS. */
+  readonly onThread?: boolean;
+  /** What threads run; another file in tests. */
+  readonly threadFile?: URL;
 }
+
+const THREAD_FILE = new URL("./thread.js", import.meta.url);
 
 interface Waiting {
   readonly arrival: Arrival;
@@ -43,6 +50,8 @@ export class TlsFront implements ArrivalHost {
   private readonly options: FrontOptions;
   private readonly arrivals = new Set<Arrival>();
   private readonly waiting: Waiting[] = [];
+  /** Made with the first configuration that asks for some; they stay as many. */
+  private threads: TlsThreads | null = null;
   private ports = new Map<number, Receptions>();
   private contexts: Contexts | null = null;
   private keys: TicketKeys | null = null;
@@ -71,6 +80,7 @@ export class TlsFront implements ArrivalHost {
   tickets(keys: TicketKeys): void {
     this.keys = keys;
     this.contexts?.tickets(keys);
+    this.threads?.tickets(keys);
   }
 
   private compile(): void {
@@ -87,6 +97,31 @@ export class TlsFront implements ArrivalHost {
     for (const { port, protocol } of config.ports)
       if (protocol === "https") ports.set(port, new Receptions(config, port, find, missing(port)));
     this.ports = ports;
+    this.configureThreads(config);
+  }
+
+  private configureThreads(config: WorkerConfig): void {
+    if (this.options.onThread === true || this.front.tls_threads === 0 || this.ports.size === 0) return;
+    this.threads ??= this.startThreads(this.front.tls_threads);
+    if (this.keys !== null) this.threads.tickets(this.keys);
+    const certificates = { ...config.certificates, ...Object.fromEntries(this.stored) };
+    this.threads.configure({ ...config, certificates });
+  }
+
+  private startThreads(count: number): TlsThreads {
+    return new TlsThreads({
+      count,
+      file: this.options.threadFile ?? THREAD_FILE,
+      log: this.options.log,
+      admit: (transport, port) => this.options.admit(transport, port),
+      changed: () => this.options.changed(),
+      counted: ({ full, resumed, failed }) => {
+        this.counts.full += full;
+        this.counts.resumed += resumed;
+        for (const [name, more] of Object.entries(failed)) this.counts.failed[name as Failure] += more;
+      },
+      returned: (handle, port) => this.receive(handle, port),
+    });
   }
 
   /** By reference, from the configuration or the store; undefined for one that is not there. */
@@ -100,10 +135,20 @@ export class TlsFront implements ArrivalHost {
 
   /** Connections whose handshake is not over. */
   get pending(): number {
-    return this.arrivals.size;
+    return this.arrivals.size + (this.threads?.pending ?? 0);
+  }
+
+  /** Threads that TLS can end on just now. */
+  get threadsServing(): number {
+    return this.threads?.serving ?? 0;
   }
 
   accept(handle: TcpHandle, port: number): void {
+    if (this.threads === null || !this.threads.take(handle, port)) this.receive(handle, port);
+  }
+
+  /** The handshake is done on this loop. */
+  private receive(handle: TcpHandle, port: number): void {
     if (this.arrivals.size >= this.front.max_handshakes) {
       this.counts.failed.overload++;
       handle.close();
@@ -183,5 +228,6 @@ export class TlsFront implements ArrivalHost {
   close(): void {
     this.waiting.length = 0;
     for (const arrival of [...this.arrivals]) arrival.drop();
+    this.threads?.close();
   }
 }
