@@ -47,7 +47,7 @@ test("what cannot be meant is an error that names its place", () => {
     [{ balance: { weights: [0, 0, 0] } }, three, "$.sluice.balance.weights", "must not all be 0"],
     [{ balance: { weight: [1] } }, {}, "$.sluice.balance", "has no setting weight"],
     [{ health: { type: "http" } }, {}, "$.sluice.health.type", 'must be "grpc"'],
-    [{ health: { type: "tcp", interval: 1, timeout: 2 } }, {}, "$.sluice.health.timeout", "must not be above interval"],
+    [{ health: { type: "tcp", interval: 0 } }, {}, "$.sluice.health.interval", "from 0.1 to 3600"],
     [{ ejection: { statuses: ["BAD"] } }, {}, "$.sluice.ejection.statuses[0]", "the name of a gRPC status"],
     [{ ejection: { base_time: 60, max_time: 30 } }, {}, "$.sluice.ejection.base_time", "must not be above max_time"],
     [{ ejection: 3 }, {}, "$.sluice.ejection", "must be an object"],

@@ -74,6 +74,7 @@ const health = z
         .string({ error: "must be a service's name" })
         .max(255, { error: "must be at most 255 characters" })
         .default(""),
+      /** From an answer to the next question. */
       interval: seconds(0.1, 3_600, 10),
       timeout: seconds(0.05, 60, 2),
       /** So many in a row change a target's state. */
@@ -152,8 +153,6 @@ function checkTogether({ balance, health, ejection }: TargetPolicy, targets: num
     );
   else if (weights.length > 0 && weights.every((weight) => weight === 0))
     tell("error", ["sluice", "balance", "weights"], "must not all be 0");
-  if (health.type !== "" && health.timeout > health.interval)
-    tell("error", ["sluice", "health", "timeout"], "must not be above interval");
   if (health.type !== "grpc" && health.service !== "")
     tell("warning", ["sluice", "health", "service"], 'has no effect unless the type is "grpc"');
   if (ejection.base_time > ejection.max_time)
