@@ -17,6 +17,8 @@ export interface Arrived {
   readonly service: string;
   readonly method: string;
   readonly path: string;
+  /** The host that the call was for, as the service was told. */
+  readonly authority: string;
   readonly fields: Readonly<Record<string, string>>;
 }
 
@@ -95,6 +97,7 @@ export class EchoService {
       service: this.name,
       method: headers[":method"] ?? "",
       path: headers[":path"] ?? "",
+      authority: headers[":authority"] ?? "",
       fields: Object.fromEntries(fields.map(([name, value]) => [name, String(value)])),
     };
   }

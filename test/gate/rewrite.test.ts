@@ -27,6 +27,8 @@ const PAIRS: [string, string, string, string, string][] = [
   ],
   ["a query as a group", "/pairs/j/x\\?a=(\\w+)", "/to/$1", "/pairs/j/x?a=b", "/to/b"],
   ["a method of another service", "/pairs/k/Old$", "/pkg.New/Method", "/pairs/k/Old", "/pkg.New/Method"],
+  ["letters of another case", "/pairs/m/Method", "/to", "/pairs/m/method", "/pairs/m/method"],
+  ["letters of another case, where the expression says so", "(?i)/pairs/n/Method", "/to", "/pairs/n/method", "/to"],
   ["no match", "/pairs/l/never", "/to", "/pairs/l/other", "/pairs/l/other"],
 ];
 
@@ -290,6 +292,7 @@ onBothHomes("url rewrite", (home) => {
     const seen = await caller.call("/away/Plain/x?y=1", fields);
     assert.equal(seen.code, status.OK, seen.message);
     assert.deepEqual([seen.arrived?.service, seen.arrived?.path], ["second", "/there/x?y=1"]);
+    assert.equal(seen.arrived?.authority, second.target.replace("h2c://", ""));
   });
 
   it("never goes to an address that a caller wrote", async () => {

@@ -33,9 +33,18 @@ const lists = {
   ],
   black_list: [
     { path: "/lists.Api/Black$", method_actions: post },
+    { path: "/lists.Api/Contested$", method_actions: post },
     { path: "/lists.Api/Allowed", method_actions: { GET: { action: "no_action" } } },
   ],
-  ignored: [{ path: "/lists.Api/Open", method_actions: post }],
+  ignored: [
+    { path: "/lists.Api/Open", method_actions: post },
+    { path: "/lists.Api/ANYCASE", ignore_case: true, method_actions: post },
+    { path: "/lists.Api/Contested", method_actions: post },
+    { path: "/lists.Api/Renamed", method_actions: post },
+  ],
+  url_rewrites: [
+    { path: "/lists.Api/Renamed", method: "POST", match_pattern: "/lists.Api/Renamed", rewrite_to: "/lists.Api/New" },
+  ],
 };
 
 const simple = (paths: Json): Json => ({
@@ -148,6 +157,27 @@ onBothHomes("rights", (home) => {
     });
   });
 
+  it("a right that could never be kept to is refused with its place when a key is made or changed", async () => {
+    const unusable: [string, Json][] = [
+      ["allowed_urls[0].url", { allowed_urls: [{ url: "^/(a+)+$", methods: ["POST"] }] }],
+      ["endpoints[0].path", { endpoints: [{ path: "[", methods: [{ name: "POST", limit: { rate: 1, per: 1 } }] }] }],
+    ];
+    const { key } = await control.key({ access_rights: rights(["rights"]) });
+    for (const [place, more] of unusable) {
+      const session = { org_id: "test", access_rights: rights({ rights: more }) };
+      for (const [method, path] of [
+        ["POST", "/tyk/keys/create"],
+        ["POST", "/tyk/keys/unusable"],
+        ["PUT", `/tyk/keys/${encodeURIComponent(key)}`],
+      ] as const) {
+        const answer = await control.ask(method, path, session);
+        assert.equal(answer.status, 400, `${method} ${path}`);
+        assert.match(String(answer.body["message"]), new RegExp(place.replace(/[[\]]/g, "\\$&")));
+      }
+    }
+    assert.equal(await caller.code("/rights.Api/M", token(key)), OK);
+  });
+
   describe("lists of a definition", () => {
     let fields: Fields;
     before(async () => {
@@ -194,6 +224,9 @@ onBothHomes("rights", (home) => {
     it("an ignored method needs no credential, for its verb only", async () => {
       assert.equal(await caller.code("/lists.Api/Open"), OK);
       assert.equal(await caller.code("/lists.Api/Open", token("nonsense")), OK);
+      assert.equal(await caller.code("/lists.Api/anycase"), OK);
+      assert.equal(await caller.code("/lists.Api/Contested"), OK, "ignored comes before black");
+      assert.equal((await caller.call("/lists.Api/Renamed")).arrived?.path, "/lists.Api/New");
       assert.equal(await caller.code("/black.Api/Free"), OK);
       assert.equal((await caller.http("/lists.Api/Open", { ":method": "GET" })).status, 403);
       assert.equal(await caller.code("/lists.Api/Allowed"), UNAUTHENTICATED);
@@ -220,6 +253,12 @@ onBothHomes("rights", (home) => {
     it("unite their urls and APIs", async () => {
       assert.deepEqual(await codes(await by("get", "put"), G, P, S), [OK, OK, PERMISSION_DENIED]);
       assert.deepEqual(await codes(await by("other", "get"), G, P, S), [OK, PERMISSION_DENIED, OK]);
+    });
+
+    it("may stand in the key itself", async () => {
+      const own = { ...acl("rights", ["/rights.Api/Own"], { quota_max: -1 }), id: "inline" };
+      const fields = await keyFor({ meta_data: { policies: [own] }, apply_policies: ["inline"] });
+      assert.deepEqual(await codes(fields, "/rights.Api/Own", "/rights.Api/Get"), [OK, PERMISSION_DENIED]);
     });
 
     it("control only their partitions", async () => {

@@ -1,4 +1,5 @@
-// Responsible for: what does not hold yet, each in one test. Not for the suite before it is repaired.
+// Responsible for: rewrites under a listen path that is cut off, and requests as operators' tools send them: both were
+// wrong once. Governed by: spec 7.7 (TestStripPathWithURLRewrite).
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -6,7 +7,7 @@ import { token } from "./caller.js";
 import { rights, SECRET } from "./control.js";
 import { extended, keyed, World } from "./world.js";
 
-describe("defects", () => {
+describe("a listen path that is cut off", () => {
   let world: World;
   before(async () => {
     world = await World.start({
