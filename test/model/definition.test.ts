@@ -57,6 +57,16 @@ test("a keyless definition is served with every field that is read", () => {
 // Each of these changes who may call, how often, or what reaches the service.
 const REFUSED: [string, Record<string, unknown>, string][] = [
   ["client certificates on a port without TLS", { use_mutual_tls_auth: true }, "$.use_mutual_tls_auth"],
+  [
+    "certificates as keys on a port without TLS",
+    { use_keyless: false, auth_configs: { authToken: { use_certificate: true } } },
+    "$.auth_configs.authToken.use_certificate",
+  ],
+  [
+    "certificates as keys beside another way, without tokens",
+    { use_keyless: false, use_basic_auth: true, protocol: "https", auth: { use_certificate: true } },
+    "$.auth.use_certificate",
+  ],
   ["an expiry that is no time", { expiration: "tomorrow" }, "$.expiration"],
   [
     "an address that is none",

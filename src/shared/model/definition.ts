@@ -227,6 +227,13 @@ class Judge {
         ["use_mutual_tls_auth"],
         "asks for client certificates, which only a port with TLS gets; set protocol to https or use_ssl; not served without",
       );
+    const tokenAuth = found.auth_configs["authToken"] ?? found.auth;
+    if (tokenAuth.use_certificate && !found.use_keyless && protocol !== "https") {
+      const path = "authToken" in found.auth_configs ? ["auth_configs", "authToken"] : ["auth"];
+      const says = "asks for client certificates, which only a port with TLS gets; set protocol to https or use_ssl";
+      if (this.#settings.security.allow_unsafe_dynamic_mtls_token) this.warn([...path, "use_certificate"], says);
+      else this.error([...path, "use_certificate"], `${says}; nobody could call it`);
+    }
     if (protocol === "https" && !this.#settings.http_server_options.enable_http2)
       this.error(["protocol"], "needs HTTP/2 towards callers, which http_server_options.enable_http2 switches off");
     if (found.certificates.length > 0 && !found.domain_disabled && protocol !== "https")

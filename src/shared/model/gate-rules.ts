@@ -54,6 +54,14 @@ function checkMethods(gate: GateDocument, report: Report): void {
       "names no place where a credential may stand",
     );
   }
+  const token = gate.auth_configs?.["authToken"] ?? gate.auth;
+  if (token?.use_certificate === true && !used.includes(METHODS[0]))
+    report.error(
+      gate.auth_configs?.["authToken"] === undefined
+        ? ["auth", "use_certificate"]
+        : ["auth_configs", "authToken", "use_certificate"],
+      "needs use_standard_auth beside the other ways of authentication",
+    );
   const base = gate.base_identity_provided_by ?? "";
   if (base !== "" && !used.some(({ identity }) => identity === base)) {
     const allowed = used.map(({ identity }) => identity).join(", ");
