@@ -10,6 +10,8 @@ const POINTS = 128;
 const MOST_POINTS = 65_536;
 /** A seat takes no more than this many times its fair share of the calls in flight. */
 const MOST_LOAD = 1.25;
+/** Below so many in flight nobody is drowned: with little to do, a value keeps to its target. */
+const LEAST_BOUND = 16;
 /** Points looked at for one call: when nearly all targets are away, their turn decides. */
 const LONGEST_WALK = 1_024;
 
@@ -64,7 +66,7 @@ export class HashRing {
   }
 
   private bound(seat: Seat): number {
-    return Math.ceil((MOST_LOAD * (this.inFlight + 1) * seat.weight) / this.totalWeight);
+    return Math.max(LEAST_BOUND, (MOST_LOAD * (this.inFlight + 1) * seat.weight) / this.totalWeight);
   }
 
   private count(): void {
