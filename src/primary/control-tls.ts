@@ -6,7 +6,14 @@
 
 import { constants, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import {
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from "node:tls";
 import type { Logger } from "pino";
 import { type CertificateRecord, certificatesOf, fingerprintOf } from "../shared/certificates/certificate.js";
 import { chainsTo } from "../shared/certificates/chain.js";
@@ -33,6 +40,7 @@ export interface ControlTlsOptions {
 interface Shown {
   readonly exact: readonly string[];
   readonly wildcard: readonly string[];
+  readonly record: CertificateRecord;
   readonly context: SecureContext;
 }
 
@@ -41,6 +49,8 @@ export class ControlTls {
   readonly #shown: readonly Shown[];
   /** Undefined: nobody is asked for a certificate. */
   readonly #allowed: readonly CertificateRecord[] | undefined;
+  readonly #server: Server | undefined;
+  #admit: (secured: TLSSocket) => void = (secured) => secured.destroy();
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor({ settings, definitions, certificates, log }: ControlTlsOptions) {
@@ -48,6 +58,7 @@ export class ControlTls {
     this.#shown = shownBy(settings, definitions, certificates);
     const { control_api_use_mutual_tls: mutual, certificates: lists } = settings.security;
     this.#allowed = mutual ? lists.control_api.flatMap((reference) => certificates[reference] ?? []) : undefined;
+    this.#server = this.#serverFor(settings.http_server_options);
     if (this.#shown.length === 0) log.error("control port: no certificate to show, so every connection is refused");
     if (this.#allowed?.length === 0)
       log.error("control port: no certificate of an operator is known, so none is let in");
@@ -59,39 +70,43 @@ export class ControlTls {
     return control_api_port !== 0 && http_server_options.use_ssl ? new ControlTls(options) : undefined;
   }
 
+  /** Who gets those that may come in; a control server has one of these, and it no other. */
+  admitTo(admit: (secured: TLSSocket) => void): void {
+    this.#admit = admit;
+  }
+
   /** Ends the socket unless the handshake brings somebody who may come in. */
-  receive(socket: Socket, admit: (secured: TLSSocket) => void): void {
+  receive(socket: Socket): void {
+    if (this.#server === undefined) socket.destroy();
+    else this.#server.emit("connection", socket);
+  }
+
+  /** Not a listening one: connections are given to it. */
+  #serverFor(front: Settings["http_server_options"]): Server | undefined {
     const first = this.#shown[0];
-    if (first === undefined) {
-      socket.destroy();
-      return;
-    }
-    const secured = new TLSSocket(socket, {
-      isServer: true,
-      secureContext: first.context,
+    if (first === undefined) return undefined;
+    const server = createServer({
+      ...contextOptions(first.record, front),
       ALPNProtocols: PROTOCOLS,
       requestCert: this.#allowed !== undefined,
+      // Judged below, by our own list and not by OpenSSL's.
       rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_MS,
       SNICallback: (name, answer) => answer(null, this.#contextFor(name.toLowerCase())),
     });
-    const timer = setTimeout(() => secured.destroy(), HANDSHAKE_MS);
-    const failed = (error: Error & { readonly reason?: string }): void => {
-      // OpenSSL's own few words, without its place in the source.
-      this.#tell(socket, error.reason ?? error.message);
+    // OpenSSL's own few words, without its place in the source.
+    server.on("tlsClientError", (error: Error & { readonly reason?: string }, secured) => {
+      this.#tell(secured.remoteAddress, error.reason ?? error.message);
       secured.destroy();
-    };
-    secured.on("error", failed);
-    secured.on("_tlsError", failed);
-    secured.on("close", () => {
-      clearTimeout(timer);
-      socket.destroy();
     });
-    secured.once("secure", () => {
-      clearTimeout(timer);
+    server.on("secureConnection", (secured) => {
+      secured.on("error", () => secured.destroy());
       const refused = this.#refusalOf(secured);
-      if (refused === "") admit(secured);
-      else failed(new Error(refused));
+      if (refused === "") return this.#admit(secured);
+      this.#tell(secured.remoteAddress, refused);
+      secured.destroy();
     });
+    return server;
   }
 
   #contextFor(name: string): SecureContext {
@@ -115,9 +130,8 @@ export class ControlTls {
     return vouchedFor(leaf, this.#allowed, now) ? "" : `certificate ${fingerprint} is not allowed`;
   }
 
-  #tell(socket: Socket, reason: string): void {
+  #tell(peer: string | undefined, reason: string): void {
     const now = performance.now();
-    const peer = socket.remoteAddress;
     if (now - this.#toldAt < TOLD_EVERY_MS) return this.#log.debug({ peer, reason }, "control port: refused");
     this.#toldAt = now;
     this.#log.warn({ peer, reason }, "control port: refused (more of these within a minute are not told)");
@@ -139,13 +153,14 @@ function shownBy(settings: Settings, definitions: readonly ApiDefinition[], cert
   }
   return [...records.values()].map((record) => ({
     ...namesOf(certificatesOf(record)[0]!),
-    context: contextOf(record, front),
+    record,
+    context: createSecureContext(contextOptions(record, front)),
   }));
 }
 
-function contextOf(record: CertificateRecord, front: Settings["http_server_options"]): SecureContext {
+function contextOptions(record: CertificateRecord, front: Settings["http_server_options"]): SecureContextOptions {
   const ciphers = cipherList(front.ssl_ciphers);
-  return createSecureContext({
+  return {
     cert: record.chain,
     key: record.key,
     minVersion: front.min_version === TLS_1_3 ? "TLSv1.3" : "TLSv1.2",
@@ -153,7 +168,7 @@ function contextOf(record: CertificateRecord, front: Settings["http_server_optio
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_TICKET,
     ...(ciphers === undefined ? {} : { ciphers }),
-  });
+  };
 }
 
 /** As on the front: a listed CA vouches for leafs; what stands beside a listed leaf is only a link. */

@@ -40,7 +40,7 @@ export class ControlServer {
 
   /** `relayed`: requests come from workers, which say in a header who asked them. */
   constructor(app: Hono, relayed = false, tls?: ControlTls) {
-    this.#tls = tls;
+    this.secure(tls);
     const peerOf = relayed ? peerInHeader : peerOfSocket;
     const fetch = (request: Request, env: HttpBindings | Http2Bindings) =>
       app.fetch(request, { peer: peerOf(env.incoming) } satisfies PeerBindings);
@@ -59,6 +59,7 @@ export class ControlServer {
   /** For connections from now on. */
   secure(tls: ControlTls | undefined): void {
     this.#tls = tls;
+    tls?.admitTo((secured) => this.#begin(secured));
   }
 
   /** Rejects with the system's error when the port cannot be opened. */
@@ -95,7 +96,7 @@ export class ControlServer {
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     if (this.#tls === undefined) this.#begin(socket);
-    else this.#tls.receive(socket, (secured) => this.#begin(secured));
+    else this.#tls.receive(socket);
   }
 
   #begin(socket: net.Socket): void {
