@@ -47,6 +47,7 @@ export class MessageScreen extends MessageMeter {
   screen(buf: Buffer, start: number, end: number): number {
     let at = start;
     let prefixAt = start;
+    let early = this.have > 0;
     while (at < end) {
       if (this.left > 0) {
         const n = Math.min(this.left, end - at);
@@ -59,9 +60,10 @@ export class MessageScreen extends MessageMeter {
       this.over = this.judge();
       if (this.over !== null) {
         this.left = 0;
-        this.heldLength = 0;
+        if (early) this.heldLength = 0;
         return prefixAt;
       }
+      early = false;
     }
     return this.have > 0 ? prefixAt : end;
   }
