@@ -16,6 +16,7 @@ import { Gate, type GateConfig } from "./admit/gate.js";
 import type { GateSettings } from "./admit/gated-definition.js";
 import { LimitEngine } from "./admit/limits/engine.js";
 import { type Counting, countingOf, limitsOf } from "./admit/limits/specs.js";
+import { STAMPS_VARIABLE, Stamps } from "./admit/limits/stamps.js";
 
 /** The engine of limits is looked after so often, ms (limit.ts). */
 const LIMITS_MS = 50;
@@ -37,13 +38,16 @@ export class Gatehouse {
     this.store = store;
     this.counting = countingOf(settings).counting;
     const counters = openCounters(store.counters(), worker);
+    const stamps = process.env[STAMPS_VARIABLE];
     this.engine = new LimitEngine({
       counters,
       worker,
       clock,
       wall: Date.now,
-      waitMs: STORE_WAIT_MS,
+      // The engine looks at its watch once a tick: what is given up at the second look has waited no longer than a command may.
+      waitMs: storeWaitMs(settings.storage.timeout) - 2 * LIMITS_MS,
       quotaUncounted: settings.storage.quota_uncounted,
+      stamps: stamps === undefined || stamps === "" ? undefined : new Stamps(stamps, worker),
     });
     this.gate = new Gate(
       {
@@ -83,9 +87,8 @@ export class Gatehouse {
     const { settings } = config;
     const { timeout, ...storage } = settings.storage;
     // Calls wait for the store: it gets no longer than they do.
-    const wait = Math.min(timeout === 0 ? Number.POSITIVE_INFINITY : timeout, STORE_WAIT_MS / 1_000);
     const store = makeStore(
-      { ...storage, timeout: wait },
+      { ...storage, timeout: storeWaitMs(timeout) / 1_000 },
       { nodeSecret: settings.node_secret, allowUnsigned: settings.allow_insecure_configs },
     );
     await store.open();
@@ -118,6 +121,11 @@ export class Gatehouse {
     await this.engine.stop();
     await this.store.close();
   }
+}
+
+/** Calls wait for the store: a setting shortens what a command may take, and cannot lengthen it. In seconds; 0 is none. */
+function storeWaitMs(timeout: number): number {
+  return timeout === 0 ? STORE_WAIT_MS : Math.max(4 * LIMITS_MS, Math.min(timeout * 1_000, STORE_WAIT_MS));
 }
 
 /** Something about the API is to be decided per call. */

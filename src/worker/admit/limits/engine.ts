@@ -12,6 +12,7 @@ import { Recalls } from "./recalls.js";
 import { Registry } from "./registry.js";
 import { Counted, LimitSet, NO_THROTTLE, type Queue, type Throttle } from "./set.js";
 import { SlideFlights } from "./slides.js";
+import { StampedSet, type Stamps } from "./stamps.js";
 import { detach, enqueue, type Waiting } from "./waiting.js";
 
 export interface LimitSpec {
@@ -39,6 +40,8 @@ export interface EngineOptions {
   readonly edgeWaitMs?: number;
   /** Quota passes uncounted while the store is away and the lease is used up; otherwise UNAVAILABLE. */
   readonly quotaUncounted?: boolean;
+  /** For tests: writes every admission down. */
+  readonly stamps?: Stamps | undefined;
 }
 
 const MAX_LIMITS = 131_072;
@@ -118,7 +121,10 @@ export class LimitEngine implements Lender, Queue {
       if (spec.count === "leased") leases.push(this.#registry.get(spec));
       else counted.push(new Counted(spec.key, spec.kind, spec.limit, spec.perMs, spec.count === "fixed"));
     }
-    return new LimitSet(leases, counted, throttle, this);
+    const { stamps } = this.#options;
+    return stamps === undefined
+      ? new LimitSet(leases, counted, throttle, this)
+      : new StampedSet(leases, counted, throttle, this, stamps);
   }
 
   /** An operator changed or reset what stands behind these counters: ask again before refusing. */
@@ -287,6 +293,7 @@ export class LimitEngine implements Lender, Queue {
 
   #settle(waiting: Waiting, verdict: number, now: number): void {
     if (verdict !== ADMIT || waiting.cancelled) this.#slides.undo(waiting);
+    else waiting.set.admitted(waiting);
     if (verdict === DENY && !waiting.cancelled && this.#park(waiting, now)) return;
     this.#waiting -= 1;
     waiting.done = true;

@@ -84,6 +84,9 @@ export class LimitSet {
     return waiting;
   }
 
+  /** A call that waited was admitted. For onlookers. */
+  admitted(_waiting: Waiting | undefined): void {}
+
   /** After DENY: milliseconds until the limit that refused may admit again; -1 when nobody knows or it never does. */
   retryMs(now: number): number {
     const denied = this.denied;
