@@ -77,10 +77,20 @@ export const stageKey = (scenario: Scenario): string =>
     scenario.store,
   ]);
 
-let certificate: Certificate | null = null;
+const EC = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+const RSA = ["rsa:2048"];
+const certificates = new Map<readonly string[], Certificate>();
 
-const makeCertificate = (): Certificate => {
-  if (certificate !== null) return certificate;
+const makeCertificate = (kind: readonly string[] = EC): Certificate => {
+  const made = certificates.get(kind) ?? newCertificate(kind);
+  certificates.set(kind, made);
+  return made;
+};
+
+/** Signatures of which cost several times as much. */
+export const rsaCertificate = (): Certificate => makeCertificate(RSA);
+
+const newCertificate = (kind: readonly string[]): Certificate => {
   const [key, crt] = [join(scratchFolder(), "bench.key"), join(scratchFolder(), "bench.crt")];
   const made = spawnSync(
     "openssl",
@@ -88,9 +98,7 @@ const makeCertificate = (): Certificate => {
       "req",
       "-x509",
       "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
+      ...kind,
       "-nodes",
       "-days",
       "2",
@@ -107,8 +115,7 @@ const makeCertificate = (): Certificate => {
   );
   if (made.status !== 0) throw new Error(`openssl could not make a certificate: ${made.stderr}`);
   const read = (file: string): string => spawnSync("cat", [file], { encoding: "utf8" }).stdout;
-  certificate = { certificate: read(crt), key: read(key) };
-  return certificate;
+  return { certificate: read(crt), key: read(key) };
 };
 
 /** The replies as files, so that a static server answers the same paths as our own service. */

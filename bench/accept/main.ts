@@ -11,23 +11,38 @@ import { sluice } from "../peers/sluice.js";
 import { commitOf, machineText, projectRoot } from "../results.js";
 import { removeScratch } from "../stage.js";
 import type { ClaimGroup, Verdict } from "./claim.js";
+import { deadlineClaims } from "./deadlines.js";
 import { gateClaims } from "./gate.js";
 import { hostileClaims } from "./hostile.js";
+import { passwordClaims } from "./passwords.js";
 import { ratioClaims } from "./ratios.js";
 import { slowReaderClaims } from "./slow-reader.js";
 import { TARGET_GROUPS } from "./targets.js";
+import { tlsClaims, tlsFigures } from "./tls.js";
 import { workerDeathClaims } from "./worker-death.js";
 
-const ACCEPTANCE: readonly ClaimGroup[] = [ratioClaims, hostileClaims, slowReaderClaims, workerDeathClaims, gateClaims];
-const GROUPS = [...ACCEPTANCE, ...TARGET_GROUPS];
+const ACCEPTANCE: readonly ClaimGroup[] = [
+  ratioClaims,
+  hostileClaims,
+  slowReaderClaims,
+  workerDeathClaims,
+  gateClaims,
+  ...tlsClaims,
+  passwordClaims,
+  deadlineClaims,
+];
+const GROUPS = [...ACCEPTANCE, ...TARGET_GROUPS, tlsFigures];
 const namesOf = (groups: readonly ClaimGroup[]): string[] => groups.flatMap((group) => group.names);
 const [ACCEPTANCE_NAMES, TARGET_NAMES] = [namesOf(ACCEPTANCE), namesOf(TARGET_GROUPS)];
+/** For the log: nothing is claimed. */
+const FIGURE_NAMES = tlsFigures.names;
 const USAGE = `usage: npm run accept -- [NAME …] [--rounds N] [--log]
   targets          every target: stricter, and not part of acceptance
   --through NAME   judge another proxy instead of Sluice, for comparison
   --log            append the outcome to bench/LOG.md
 names:   ${ACCEPTANCE_NAMES.join(", ")}
-targets: ${TARGET_NAMES.join(", ")}`;
+targets: ${TARGET_NAMES.join(", ")}
+figures: ${FIGURE_NAMES.join(", ")}`;
 
 interface Wish {
   readonly names: readonly string[];
@@ -48,7 +63,7 @@ const readWish = (args: readonly string[]): Wish | null => {
       rounds = Number(args[++i]);
     else if (word === "--through") subject = PEERS.find((peer) => peer.name === args[i + 1] && i++ >= 0);
     else if (word === "targets") names.push(...TARGET_NAMES);
-    else if (ACCEPTANCE_NAMES.includes(word) || TARGET_NAMES.includes(word)) names.push(word);
+    else if ([ACCEPTANCE_NAMES, TARGET_NAMES, FIGURE_NAMES].some((some) => some.includes(word))) names.push(word);
     else return null;
   }
   return subject === undefined ? null : { names: names.length === 0 ? ACCEPTANCE_NAMES : names, rounds, log, subject };

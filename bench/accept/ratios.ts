@@ -75,7 +75,10 @@ export const ratioGroup = (bars: ReadonlyMap<string, Bar>): ClaimGroup => ({
   },
 });
 
-const ofNghttpx = (scenario: string, bar: number): [string, Bar] => [scenario, { scenario, peer: "nghttpx", bar }];
+export const ofNghttpx = (scenario: string, bar: number): [string, Bar] => [
+  scenario,
+  { scenario, peer: "nghttpx", bar },
+];
 
 export const ratioClaims = ratioGroup(
   new Map([
