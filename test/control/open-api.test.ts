@@ -181,7 +181,7 @@ test("no path makes the control API fail", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom("GET", "DELETE", "PUT", "POST"),
-      fc.constantFrom("keys", "apis", "policies", "org/keys", "keys/policy"),
+      fc.constantFrom("keys", "apis", "policies", "org/keys", "keys/policy", "cache", "cache/jwks", "certs"),
       piece,
       async (method, resource, name) => {
         const path = `/tyk/${resource}/${name.replace(/[\s\\?#]/g, "")}`;

@@ -109,6 +109,8 @@ onBothHomes("what is wrong", (home) => {
       { access_rights: rights(["token"]), rate: "many" },
       { access_rights: rights(["token"]), is_inactive: "no" },
       { access_rights: rights(["token"]), basic_auth_data: "password" },
+      { access_rights: rights({ token: { allowed_urls: [{ url: "(", methods: ["POST"] }] } }) },
+      { access_rights: rights({ token: { endpoints: [{ path: "^(a+)+$", methods: [] }] } }) },
     ];
     for (const session of wrong) {
       const made = await control.ask("POST", "/tyk/keys/wrong", session);
@@ -254,7 +256,9 @@ onBothHomes("what is wrong", (home) => {
       const broken = keyed(`broken${n}`, world.service.target, `/broken${n}.Api`, more);
       writeFileSync(join(world.gateway().appPath, `broken${n}.json`), JSON.stringify(broken));
     }
-    await control.ask("GET", "/tyk/reload?block=true");
+    const refused = await control.ask("GET", "/tyk/reload?block=true");
+    assert.equal(refused.status, 400);
+    assert.match(String(refused.body["message"]), /broken0\.json \$\.use_oauth2/);
     const open = (await control.key({ access_rights: rights(BROKEN.map((_, n) => `broken${n}`)) })).key;
     const before = world.service.calls;
     for (const [n, [says]] of BROKEN.entries()) {
@@ -266,9 +270,46 @@ onBothHomes("what is wrong", (home) => {
     await isWell();
   });
 
+  it("each broken definition is refused by the control API and by a reload, with its place", async () => {
+    const places = [
+      "use_oauth2",
+      "enable_coprocess_auth",
+      "jwt_signing_method",
+      "auth_configs",
+      "base_identity_provided_by",
+      "allowed_ips",
+      "expiration",
+      "version_data.versions.Default.paths.white_list",
+      "version_data.versions.Default.extended_paths.black_list",
+    ];
+    for (const [n, [says, more]] of BROKEN.entries()) {
+      const broken = keyed("broken", world.service.target, "/broken.Api", more);
+      const posted = await control.ask("POST", "/tyk/apis", broken);
+      assert.equal(posted.status, 400, says);
+      assert.ok(String(posted.body["message"]).includes(`$.${places[n]}`), `${says}: ${posted.body["message"]}`);
+      writeFileSync(join(world.gateway().appPath, "broken.json"), JSON.stringify(broken));
+      const refused = await control.ask("GET", "/tyk/reload?block=true");
+      assert.equal(refused.status, 400, says);
+      assert.ok(String(refused.body["message"]).includes(`broken.json $.${places[n]}`), says);
+    }
+    rmSync(join(world.gateway().appPath, "broken.json"));
+    await control.reload();
+    await isWell();
+  });
+
   it("broken policies are no policies: a reload with them keeps what was, or leaves them out", async () => {
     const made = (await control.key({ apply_policies: ["good"] })).key;
-    for (const text of ["{", "[]", '{"good": 5}', '{"good": {"rate": "x"}}', '{"bad": {"access_rights": []}}']) {
+    const unusable = {
+      good: { access_rights: rights({ token: { allowed_urls: [{ url: "(", methods: ["POST"] }] } }) },
+    };
+    for (const text of [
+      "{",
+      "[]",
+      '{"good": 5}',
+      '{"good": {"rate": "x"}}',
+      '{"bad": {"access_rights": []}}',
+      JSON.stringify(unusable),
+    ]) {
       writeFileSync(world.policyFile, text);
       const answer = await control.ask("GET", "/tyk/reload?block=true");
       assert.ok(answer.status === 200 || answer.status === 400, `${text}: ${answer.status}`);

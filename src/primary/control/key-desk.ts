@@ -7,8 +7,7 @@ import type { Settings } from "../../shared/config.js";
 import { hashPassword } from "../../shared/keys/password.js";
 import { applyPolicies, expiryAtCreation } from "../../shared/keys/policies.js";
 import { parseToken, tokenOrg } from "../../shared/keys/token.js";
-import { checkRights, matchingOf } from "../../shared/model/path-rules.js";
-import { jsonPath } from "../../shared/model/problem.js";
+import { flawOfRights, matchingOf } from "../../shared/model/path-rules.js";
 import { isEmptyLimit, type Session } from "../../shared/model/session.js";
 import type { Found, SaveOptions } from "../../shared/store/sessions.js";
 import type { Opened } from "../keyspace.js";
@@ -71,11 +70,7 @@ export class KeyDesk {
 
   /** What could never be kept to in a session, with its place; empty when there is nothing. */
   flawOf({ access_rights }: Session): string {
-    let flaw = "";
-    checkRights(access_rights, matchingOf(this.settings), (path, message) => {
-      flaw ||= `${jsonPath(path)} ${message}`;
-    });
-    return flaw;
+    return flawOfRights(access_rights, matchingOf(this.settings));
   }
 
   /** `token` of an id, or the id itself where it is a token of that organisation already. */

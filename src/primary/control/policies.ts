@@ -3,6 +3,7 @@
 // Governed by: Tyk's gateway API, policies. Runs: per request of an operator.
 
 import type { Context, Hono } from "hono";
+import { flawOfRights, matchingOf } from "../../shared/model/path-rules.js";
 import { policySchema } from "../../shared/model/policy.js";
 import { isSafePolicyId } from "../../shared/store/policy-files.js";
 import { changed, json, methodNotSupported, readObject, refusal } from "./answers.js";
@@ -31,6 +32,8 @@ async function save(context: Context, control: ControlContext, action: "added" |
   const body = await readObject(context);
   const read = policySchema.safeParse(body);
   if (body === undefined || !read.success) return refusal(400, "Request malformed");
+  const flaw = flawOfRights(read.data.access_rights, matchingOf(control.settings()));
+  if (flaw !== "") return refusal(400, `Validation of policy failed. Reason: ${flaw}.`);
   const named = context.req.param("id") ?? "";
   const own = read.data.id ?? "";
   if (action === "modified" && own !== "" && own !== named)

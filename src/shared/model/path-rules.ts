@@ -5,6 +5,7 @@
 import type { Settings } from "../config.js";
 import type { GateDocument } from "../keys/gate-schema.js";
 import { type MatchOptions, pathProblem, regexProblem } from "./path-pattern.js";
+import { jsonPath } from "./problem.js";
 import type { Access } from "./session.js";
 
 export type Refuse = (path: readonly PropertyKey[], message: string) => void;
@@ -87,6 +88,15 @@ export function checkRights(
       say(problem, ["access_rights", api, "endpoints", n, "path"], refuse);
     });
   }
+}
+
+/** The first of what `checkRights` refuses, with its place; empty when there is nothing. */
+export function flawOfRights(rights: Readonly<Record<string, Access>> | undefined, matching: MatchOptions): string {
+  let flaw = "";
+  checkRights(rights, matching, (path, message) => {
+    flaw ||= `${jsonPath(path)} ${message}`;
+  });
+  return flaw;
 }
 
 function say(problem: string, path: Path, refuse: Refuse): void {
