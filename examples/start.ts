@@ -6,10 +6,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { exampleCertificate } from "./certificate.js";
 import { secretIn } from "./secret.js";
 
 // The gateway's own time to drain is ten seconds in sluice.json; past this something is wrong.
 const LAST_RESORT_MS = 15_000;
+const CERTIFICATE = "examples/run/certificate.pem";
 const PARENT_MS = 500;
 
 /** The compiled file runs from a build folder; the repository is where package.json is. */
@@ -72,6 +74,7 @@ function tell(): void {
 gateway          127.0.0.1:8080   the example service by its listen path, /hello and /ready
                  127.0.0.1:8082   the example service alone
                  127.0.0.1:8083   the same for those who have a key
+                 127.0.0.1:8084   the same over TLS
 control port     127.0.0.1:8081   /hello, /ready and /tyk/…; its secret is in examples/run/secret
 example service  127.0.0.1:50051
 
@@ -82,19 +85,36 @@ make a key and call with it; without one the answer is UNAUTHENTICATED:
   node .build/examples/call.js KEY      # the "key" of that answer
   node .build/examples/call.js
 
+call over TLS, trusting the certificate that was made at the first start:
+  node .build/examples/call.js "" localhost:8084 ${CERTIFICATE}
+
 `);
+}
+
+async function startGateway(): Promise<void> {
+  const folder = repository();
+  await exampleCertificate(join(folder, CERTIFICATE));
+  if (ending) return;
+  gateway = fork("dist/primary/main.js", ["start", "--conf", "examples/sluice.json"], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      // Over the environment: a secret in a command line is everybody's.
+      TYK_GW_SECRET: secretIn(join(folder, "examples/run")),
+      // Not in sluice.json, which is good before there is a certificate.
+      TYK_GW_HTTPSERVEROPTIONS_SSLCERTIFICATES: JSON.stringify([CERTIFICATE]),
+    },
+    detached: true,
+  });
+  gateway.once("message", tell);
+  gateway.on("exit", (code) => ended("gateway", service, code));
 }
 
 /** Both tell over their channel when they serve. */
 service.once("message", () => {
   if (ending) return;
-  const folder = repository();
-  gateway = fork("dist/primary/main.js", ["start", "--conf", "examples/sluice.json"], {
-    cwd: folder,
-    // Over the environment: a secret in a command line is everybody's.
-    env: { ...process.env, TYK_GW_SECRET: secretIn(join(folder, "examples/run")) },
-    detached: true,
+  startGateway().catch((error: unknown) => {
+    process.stderr.write(`start: ${error instanceof Error ? error.message : String(error)}\n`);
+    end(1);
   });
-  gateway.once("message", tell);
-  gateway.on("exit", (code) => ended("gateway", service, code));
 });
