@@ -37,7 +37,7 @@ export interface Site {
 }
 
 /** A session as a key of an application has it: rights to a method, a rate and a quota that are not used up here. */
-const session = {
+export const session = {
   org_id: ORG,
   rate: 1_000_000,
   per: 60,
@@ -90,8 +90,14 @@ const definition = (servicePort: number, keyed: boolean): object => ({
   version_data: { not_versioned: true, versions: { Default: { name: "Default" } } },
 });
 
-/** A gateway on the proxy's core; without a home its API is open to everybody. */
-export const startSite = async (name: string, servicePort: number, home: Home | null, workers = 1): Promise<Site> => {
+/** A gateway on the proxy's core; without a home its API is open to everybody. `more` lies over its definition. */
+export const startSite = async (
+  name: string,
+  servicePort: number,
+  home: Home | null,
+  workers = 1,
+  more: object = {},
+): Promise<Site> => {
   const folder = mkdtempSync(join(scratchFolder(), "site-"));
   mkdirSync(join(folder, "apps"));
   const [port, controlPort] = [await freePort(), await freePort()];
@@ -105,7 +111,10 @@ export const startSite = async (name: string, servicePort: number, home: Home | 
     ...(home === null ? {} : { storage: home }),
   };
   writeFileSync(join(folder, "sluice.conf"), JSON.stringify(settings));
-  writeFileSync(join(folder, "apps", "api.json"), JSON.stringify(definition(servicePort, home !== null)));
+  writeFileSync(
+    join(folder, "apps", "api.json"),
+    JSON.stringify({ ...definition(servicePort, home !== null), ...more }),
+  );
   const args = [sluiceMain(projectRoot), "start", "--conf", join(folder, "sluice.conf"), "--workers", String(workers)];
   const began = performance.now();
   const child = startChild(name, { file: process.execPath, args, folder }, placeOnCores().proxy);

@@ -45,7 +45,8 @@ export interface OffloadCounts {
 }
 
 const MAX_QUEUE = 1_024;
-const TIMEOUT = 60_000;
+/** A full queue of passwords, some 80 ms each, on one thread that has a core for itself is done after 82 seconds. */
+const TIMEOUT = 120_000;
 
 interface Waiting {
   readonly job: Job;
