@@ -41,5 +41,6 @@ export function upstreamOptions(settings: Settings): UpstreamOptions {
     backoffJitter: up.backoff_jitter,
     resolveInterval: up.resolve_interval * SECOND,
     maxWaitingCalls: up.max_waiting_calls,
+    cancelBudget: up.cancel_budget,
   };
 }

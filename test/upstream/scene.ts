@@ -29,6 +29,7 @@ const OPTIONS: UpstreamOptions = {
   backoffJitter: 0,
   resolveInterval: 30_000,
   maxWaitingCalls: 8,
+  cancelBudget: 0,
 };
 
 /** Goes only where the test puts it. */

@@ -34,6 +34,7 @@ const OPTIONS: UpstreamOptions = {
   backoffJitter: 0,
   resolveInterval: 60_000,
   maxWaitingCalls: 3,
+  cancelBudget: 0,
 };
 
 /** Goes only where the test puts it: the turns of a test do not move it. */
@@ -193,6 +194,27 @@ describe("an endpoint", () => {
     await until("it is ready", () => endpoint.ready);
     for (const name of ["one", "two", "three"]) give(name);
     assert.deepEqual(outcomes, ["one begins on 0", "two begins on 0"]);
+  });
+
+  test("replaces a connection on which many calls were cancelled, before the service ends it for all", async (context) => {
+    const service = await serviceFor(context);
+    const { endpoint, time, give, outcomes } = sceneFor(context, service.port, { cancelBudget: 100 });
+    await until("it is ready", () => endpoint.ready);
+    const [first] = endpoint.links;
+    for (let at = 0; at < 99; at++) first!.cancelled();
+    assert.equal(endpoint.links.length, 1);
+    time.now += 2_000;
+    for (let at = 0; at < 10; at++) first!.cancelled();
+    assert.equal(endpoint.links.length, 1, "time has paid a tenth back");
+    first!.cancelled();
+    assert.equal(endpoint.links.length, 2, "another one is on its way");
+    await until("it is there", () => endpoint.links.every((link) => link.room > 0));
+    time.now += 100;
+    first!.cancelled();
+    assert.equal(first!.room, 0);
+    give("next");
+    assert.equal(outcomes.length, 1);
+    await until("the worn one is gone", () => endpoint.links.length === 1);
   });
 
   test("that is retired gives its waiting calls back and takes no more", async (context) => {

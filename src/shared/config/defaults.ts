@@ -55,6 +55,8 @@ export const DEFAULTS = {
     resolveInterval: 30,
     /** Calls that wait for a free stream of one target; one more is UNAVAILABLE. */
     maxWaitingCalls: 10_000,
+    /** Half of what the strictest services bear: Netty's 200 in 30 s; nghttp2's 1,000 and 33 a second. */
+    cancelBudget: 100,
   },
 } as const;
 

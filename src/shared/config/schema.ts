@@ -199,6 +199,8 @@ const upstream = z
       backoff_jitter: share(up.backoffJitter),
       resolve_interval: seconds(1, DAY, up.resolveInterval),
       max_waiting_calls: whole(0, 1_000_000, up.maxWaitingCalls),
+      /** A connection on which so many calls were cancelled within about 20 s is replaced; 0 = never. */
+      cancel_budget: whole(0, 1_000_000, up.cancelBudget),
       /** References to CAs of services, trusted beside the system's. */
       ca_certificates: texts(),
     },

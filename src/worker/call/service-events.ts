@@ -185,6 +185,7 @@ export class ServiceEvents implements ConnectionEvents {
       else if (how === Ended.RESET_SENT) this.relay.fail(call, ANSWERS.upstreamFault);
       else this.lost(call, up);
     }
+    if (how === Ended.RESET_SENT) link.cancelled();
     if (call.up === null) healthCall(call)?.closed(how, code);
     if (link.endpoint.hasWaiting) link.endpoint.dispatch();
     if (link.connection.streams.size === 0) link.closeWhenIdle();

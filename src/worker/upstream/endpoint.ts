@@ -10,6 +10,11 @@ import { WaitingCalls } from "./waiting-calls.js";
 
 /** Above this share of its streams a connection is helped by another one, while more are allowed. */
 const CROWDED = 0.75;
+/** Connections that cancelled calls have worn out and that still carry others, at most. */
+const MOST_WORN = 16;
+/** Time between two replacements, ms, and between two words about them. */
+const RENEW_PAUSE = 100;
+const TELL_PAUSE = 60_000;
 
 export class Endpoint {
   readonly address: string;
@@ -24,6 +29,9 @@ export class Endpoint {
   private failures = 0;
   private retryAt = 0;
   private retired = false;
+  /** Not before then is a connection replaced because of cancelled calls, and told about. */
+  private renewAt = 0;
+  private tellAt = 0;
 
   constructor(address: string, port: number, context: UpstreamContext, security: Security | null = null) {
     this.address = address;
@@ -168,6 +176,19 @@ export class Endpoint {
     for (const other of this.links) if (other !== link && other.state === LinkState.READY) others = true;
     if (others) link.retire();
     else if (!this.links.some((other) => other.state === LinkState.CONNECTING)) this.connect();
+  }
+
+  /** Many calls on it were cancelled: another one takes over, unless too many of such still end their calls. */
+  linkWorn(link: Link): void {
+    const { turn, options, log } = this.context;
+    const now = turn.clock.now;
+    if (now < this.renewAt || this.links.length >= options.maxConnections + MOST_WORN) return;
+    this.renewAt = now + RENEW_PAUSE;
+    if (now >= this.tellAt) {
+      log.info({ endpoint: this.name }, "connections are replaced: many calls on them were cancelled");
+      this.tellAt = now + TELL_PAUSE;
+    }
+    this.linkExpired(link);
   }
 
   linkClosed(link: Link, before: number, reason: string): void {

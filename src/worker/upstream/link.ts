@@ -13,6 +13,9 @@ import type { UpstreamContext } from "./upstreams.js";
 
 export const LinkState = { CONNECTING: 0, READY: 1, RETIRING: 2, DEAD: 3 } as const;
 
+/** Time pays a full budget of cancelled calls back in so long, ms. */
+const CANCELS_PAID_IN = 20_000;
+
 export class Link implements WireOwner {
   readonly endpoint: Endpoint;
   readonly wire: Wire;
@@ -23,11 +26,17 @@ export class Link implements WireOwner {
   private readonly expires: number;
   private idleSince: number;
   private failure = "";
+  private readonly context: UpstreamContext;
+  /** Calls cancelled on it, less what time has paid back. */
+  private cancels = 0;
+  private paidAt: number;
 
   constructor(endpoint: Endpoint, context: UpstreamContext, events: ConnectionEvents) {
     const now = context.turn.clock.now;
     const { options } = context;
     this.endpoint = endpoint;
+    this.context = context;
+    this.paidAt = now;
     this.connectBy = now + options.connectTimeout;
     const spread = 1 - options.maxAgeJitter * Math.random();
     this.expires = options.maxAge > 0 ? now + options.maxAge * spread : Number.POSITIVE_INFINITY;
@@ -66,6 +75,20 @@ export class Link implements WireOwner {
   /** How many more calls it can take. */
   get room(): number {
     return this.state === LinkState.READY ? openRoom(this.connection) : 0;
+  }
+
+  /**
+   * A call on it was ended with RST_STREAM. Services bound these per connection (CVE-2023-44487), and end it for all its
+   * calls when callers of ours cancel many: before that another connection takes over.
+   */
+  cancelled(): void {
+    const { cancelBudget } = this.context.options;
+    if (cancelBudget === 0 || this.state !== LinkState.READY) return;
+    const now = this.context.turn.clock.now;
+    const paid = ((now - this.paidAt) * cancelBudget) / CANCELS_PAID_IN;
+    this.cancels = Math.max(0, this.cancels - paid) + 1;
+    this.paidAt = now;
+    if (this.cancels >= cancelBudget) this.endpoint.linkWorn(this);
   }
 
   /** Takes no new calls from here on; closes when the last one has ended. */

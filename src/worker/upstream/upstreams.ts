@@ -32,6 +32,8 @@ export interface UpstreamOptions {
   readonly backoffJitter: number;
   readonly resolveInterval: number;
   readonly maxWaitingCalls: number;
+  /** Cancelled calls after which a connection is replaced; 0 = never. */
+  readonly cancelBudget: number;
 }
 
 /** Who runs calls on the connections found here. */
