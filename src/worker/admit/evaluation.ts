@@ -63,6 +63,14 @@ const MAX_AGE_MS = 60_000;
 const DENIAL_MS = 10_000;
 const OWN_LIMITS_MS = 1_000;
 
+/** Trouble of ours: the next call may find it over. */
+const PASSING: readonly number[] = [
+  verdicts.STORE_AWAY,
+  verdicts.GATE_BUSY,
+  verdicts.JWT_KEYS_AWAY,
+  verdicts.CHECKS_FULL,
+];
+
 export class Evaluation {
   readonly #senses: Senses;
   readonly #request: GateRequest;
@@ -232,8 +240,7 @@ export class Evaluation {
   }
 
   #deny(verdict: number, ref: SessionRef | null = null, until = Number.POSITIVE_INFINITY): Decision {
-    const passing =
-      verdict === verdicts.STORE_AWAY || verdict === verdicts.GATE_BUSY || verdict === verdicts.JWT_KEYS_AWAY;
+    const passing = PASSING.includes(verdict);
     const age = Math.min(DENIAL_MS, until - this.#wall);
     return new Decision(
       verdict,

@@ -172,7 +172,7 @@ function byBasic(value: string, senses: Senses, request: GateRequest, questions:
       ),
     );
   if (right === undefined) return undefined;
-  if (right instanceof Error) return denied(verdicts.GATE_BUSY);
+  if (right instanceof Error) return denied(unchecked(right));
   if (right !== true) return { ...found, verdict: verdicts.BASIC_WRONG };
   return found;
 }
@@ -182,7 +182,7 @@ function byJwt(token: string, senses: Senses, request: GateRequest, questions: Q
   if (verifier === undefined || verifier.problems.length > 0) return denied(verdicts.API_CLOSED);
   const result = verifier.recall(token) ?? answerOf(questions.ask(`jwt ${token}`, () => verifier.verify(token)));
   if (result === undefined) return undefined;
-  if (result instanceof Error) return denied(verdicts.GATE_BUSY);
+  if (result instanceof Error) return denied(unchecked(result));
   return byClaims(result as JwtResult, senses, request, questions);
 }
 
@@ -236,6 +236,12 @@ function session(
 
 function standing(ref: SessionRef, unknown: number): Identity {
   return { verdict: ref.session === undefined ? unknown : 0, ref, until: FOREVER, others: [] };
+}
+
+/** A surplus of checks is told so at once: its callers do best to come back later. Anything else is trouble of ours. */
+function unchecked(error: Error): number {
+  const full = error.name === "TooManyChecks" || (error as { failure?: unknown }).failure === "full";
+  return full ? verdicts.CHECKS_FULL : verdicts.GATE_BUSY;
 }
 
 function answerOf(answer: Answer | undefined): unknown {

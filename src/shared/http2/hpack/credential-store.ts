@@ -34,6 +34,7 @@ export class CredentialStore {
   #slots: (Field | null)[] = [];
   /** Values seen once, by their hashes: as many as there can be slots from the first, or keys that take turns pass unseen. */
   #seen = new Int32Array(0);
+  #turn = 0;
   #hand = 0;
 
   constructor(limits: CredentialLimits) {
@@ -83,9 +84,9 @@ export class CredentialStore {
   /** True when a value of this hash was asked about lately: then it is worth keeping. */
   metBefore(hash: number): boolean {
     if (this.#seen.length === 0) this.#seen = new Int32Array(this.#limits.entries);
-    const at = hash & (this.#seen.length - 1);
-    if (this.#seen[at] === hash) return true;
-    this.#seen[at] = hash;
+    const base = hash & (this.#seen.length - WAYS);
+    for (let i = base; i < base + WAYS; i++) if (this.#seen[i] === hash) return true;
+    this.#seen[base + (this.#turn++ & (WAYS - 1))] = hash;
     return false;
   }
 
