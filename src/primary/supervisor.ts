@@ -39,6 +39,8 @@ const CONFIGURE_MS = 10_000;
 const CHANGE_MS = 200;
 // A successor that serves nothing after so long is given up, and the rolling restart with it.
 const SUCCESSION_MS = 30_000;
+// What was connected to a worker a moment before it is replaced is heard, or its caller would see a connection that fails.
+const SILENT_MS = 3_000;
 // A new worker whose renewal failed may have taken connections by then.
 const DISMISSAL_MS = 5_000;
 
@@ -231,7 +233,7 @@ export class Supervisor {
     if (old === undefined) return;
     this.#retired.add(old);
     this.#options.log.info({ worker: old.pid, successor: slot.worker?.pid }, "worker replaced: it finishes its calls");
-    old.drain(drainMs);
+    old.drain(drainMs, SILENT_MS);
     // Unreferenced: the end of the gateway has a timer of its own.
     setTimeout(() => {
       if (this.#retired.has(old)) old.kill();
@@ -244,7 +246,8 @@ export class Supervisor {
     if (worker === undefined) return;
     this.#retired.add(worker);
     // Callers may be with it already.
-    worker.drain(this.#ending ? 0 : DISMISSAL_MS);
+    if (this.#ending) worker.drain(0);
+    else worker.drain(DISMISSAL_MS, SILENT_MS);
   }
 
   #fork(slot: Slot): void {

@@ -185,11 +185,12 @@ export class WorkerProcess {
     this.#send({ type: "unlisten", port });
   }
 
-  drain(timeoutMs: number): void {
+  /** @param silentMs how long connections that have said nothing yet may be heard: another worker takes the next ones */
+  drain(timeoutMs: number, silentMs = 0): void {
     this.#draining = true;
     // Before it serves it has nothing to finish, and before its first word it would not hear this.
     if (!this.#ready) this.kill();
-    else this.#send({ type: "drain", timeoutMs });
+    else this.#send({ type: "drain", timeoutMs, silentMs });
   }
 
   kill(): void {

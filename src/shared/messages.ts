@@ -90,7 +90,8 @@ export type ToWorker =
   /** So many of its connections are asked to come back, which brings them to another worker. */
   | { readonly type: "move"; readonly connections: number }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
-  | { readonly type: "drain"; readonly timeoutMs: number };
+  /** `silentMs`: so long may connections that have said nothing yet be heard before they are told to go. */
+  | { readonly type: "drain"; readonly timeoutMs: number; readonly silentMs: number };
 
 export type ToPrimary =
   | { readonly type: "hello"; readonly protocol: number }

@@ -69,7 +69,9 @@ class Control {
   constructor(createDataPlane: CreateDataPlane, log: Logger, exit: (code: number) => void) {
     this.#log = log;
     this.#exit = exit;
-    this.#plane = createDataPlane({ log, loadChanged: () => this.#reportLater(),
+    this.#plane = createDataPlane({
+      log,
+      loadChanged: () => this.#reportLater(),
       targetsDown: (down) => this.send({ type: "targets", down }),
     });
   }
@@ -134,7 +136,7 @@ class Control {
         this.#plane.move(message.connections);
         return;
       case "drain":
-        this.#drain(message.timeoutMs);
+        this.#drain(message.timeoutMs, message.silentMs);
         return;
     }
   }
@@ -198,7 +200,7 @@ class Control {
     this.send({ type: "load", adopted, connections, calls });
   }
 
-  #drain(timeoutMs: number): void {
+  #drain(timeoutMs: number, silentMs = 0): void {
     this.#listeners.close();
     const deadline = Date.now() + timeoutMs;
     if (deadline >= this.#deadline) return;
@@ -206,7 +208,7 @@ class Control {
     this.#draining = true;
     clearTimeout(this.#lastResort);
     this.#lastResort = setTimeout(() => this.#leave(1), timeoutMs + LAST_RESORT_MS);
-    this.#plane.drain(timeoutMs).then(
+    this.#plane.drain(timeoutMs, silentMs).then(
       () => this.#leave(0),
       (error: unknown) => {
         this.#log.error({ err: error }, "drain failed");

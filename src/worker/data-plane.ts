@@ -80,7 +80,7 @@ class Plane implements DataPlane {
   private offload: Offload | null = null;
   private config: WorkerConfig | null = null;
   private ticker: NodeJS.Timeout | null = null;
-  private draining: { resolve: () => void; promise: Promise<void>; by: number } | null = null;
+  private draining: { resolve: () => void; promise: Promise<void>; by: number; hearUntil: number } | null = null;
 
   constructor(hooks: PlaneHooks) {
     this.hooks = hooks;
@@ -269,7 +269,7 @@ class Plane implements DataPlane {
   accept(handle: TcpHandle, port: number): void {
     if (!this.hasRoom(handle)) handle.close();
     else if (!this.tls.serves(port)) this.admit(plainTransport(handle), port);
-    else if (this.draining === null) this.tls.accept(handle, port);
+    else if (this.draining === null || this.clock.now < this.draining.hearUntil) this.tls.accept(handle, port);
     else handle.close();
   }
 
@@ -291,7 +291,7 @@ class Plane implements DataPlane {
     const caller = new Caller(transport, port, this.callerContext);
     this.callers.add(caller);
     this.census.came(caller.origin.address);
-    if (this.draining !== null) caller.drain();
+    if (this.draining !== null) caller.drain(this.draining.hearUntil);
     this.hooks.loadChanged();
   }
 
@@ -332,7 +332,9 @@ class Plane implements DataPlane {
     this.upstreams.tick(now);
     this.relay.tick(now);
     this.endSilentCalls(now);
-    if (this.draining !== null && now >= this.draining.by) this.endEverything();
+    if (this.draining === null) return;
+    if (now >= this.draining.hearUntil) this.tls.close();
+    if (now >= this.draining.by) this.endEverything();
   }
 
   /** `stream_idle_timeout`: calls that neither side says anything on. */
@@ -368,17 +370,19 @@ class Plane implements DataPlane {
     }
   }
 
-  drain(timeoutMs: number): Promise<void> {
-    const by = Math.trunc(performance.now()) + timeoutMs;
+  drain(timeoutMs: number, silentMs: number): Promise<void> {
+    const now = Math.trunc(performance.now());
+    const by = now + timeoutMs;
     if (this.draining === null) {
       let resolve = (): void => {};
       const promise = new Promise<void>((done) => {
         resolve = done;
       });
-      this.draining = { resolve, promise, by };
+      const hearUntil = now + Math.min(silentMs, timeoutMs);
+      this.draining = { resolve, promise, by, hearUntil };
       // Nobody has begun a call there yet: they find another gateway at once.
-      this.tls.close();
-      for (const caller of this.callers) caller.drain();
+      if (silentMs === 0) this.tls.close();
+      for (const caller of this.callers) caller.drain(hearUntil);
     } else if (by < this.draining.by) this.draining.by = by;
     if (timeoutMs === 0) this.endEverything();
     this.drained();
@@ -404,6 +408,8 @@ class Plane implements DataPlane {
     this.healthChecks?.end();
     this.upstreams?.destroy();
     this.http1.close();
+    const { latest } = this.relay.deadlines;
+    if (latest > 0) this.hooks.log.info({ ms: latest }, "the most by which a deadline was kept late");
     const { resolve } = this.draining;
     // What this worker holds of shared limits goes back before it ends.
     if (this.gatehouse === null) resolve();

@@ -26,9 +26,10 @@ export interface DataPlane {
   /**
    * Two-phase GOAWAY; calls finish up to the timeout, the rest ends UNAVAILABLE; resolves when no connection is left.
    * Connections accepted later (they were on their way) are drained at once too. Called again with a smaller
-   * timeout it shortens the running drain: 0 ends everything now.
+   * timeout it shortens the running drain: 0 ends everything now. Connections that have said nothing yet are closed, or
+   * heard for `silentMs` first and then asked to go like all others.
    */
-  drain(timeoutMs: number): Promise<void>;
+  drain(timeoutMs: number, silentMs: number): Promise<void>;
   load(): Load;
 }
 

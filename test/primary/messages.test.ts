@@ -34,7 +34,7 @@ const TO_WORKER: ToWorker[] = [
   { type: "unlisten", port: 65_535 },
   { type: "changed", id: 7, change: { command: "KeySpaceUpdateNotification", payload: "a,b" } },
   { type: "connection", id: 2 ** 40, port: 8080 },
-  { type: "drain", timeoutMs: 30_000 },
+  { type: "drain", timeoutMs: 30_000, silentMs: 0 },
 ];
 
 const TO_PRIMARY: ToPrimary[] = [

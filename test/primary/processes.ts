@@ -5,6 +5,7 @@ import { once } from "node:events";
 import net from "node:net";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "../support/gateway.js";
 
 export interface StandInOptions {
   readonly settings: Record<string, unknown>;
@@ -120,11 +121,7 @@ export function kill(pid: number): void {
 }
 
 export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
+  const [port = 0] = await freePorts(1);
   return port;
 }
 

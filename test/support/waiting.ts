@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 const PAUSE_MS = 10;
 
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

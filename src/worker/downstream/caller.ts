@@ -121,6 +121,7 @@ export class Caller implements WireOwner {
         return false;
       }
       sendOpening(this.connection);
+      if (this.drainBy >= 0) this.drainLate();
       return this.wire.onRead(n, this.heard);
     }
     const stream = new Http1Stream(this.wire.socket);
@@ -130,6 +131,12 @@ export class Caller implements WireOwner {
     this.context.serveHttp1(stream, this.origin.port);
     stream.feed(first);
     return true;
+  }
+
+  /** It speaks after it was to be drained: the calls that it begins with are served. */
+  private drainLate(): void {
+    this.drainBy = this.context.turn.clock.now + DRAIN_PATIENCE;
+    startDrain(this.connection);
   }
 
   wake(): void {
@@ -152,13 +159,16 @@ export class Caller implements WireOwner {
     this.wire.endAfterFlush();
   }
 
-  /** Calls go on; new ones are asked to go elsewhere. */
-  drain(): void {
+  /** Calls go on; new ones are asked to go elsewhere. @param hearUntil so long one that has said nothing may speak */
+  drain(hearUntil = 0): void {
     if (this.drainBy >= 0) return;
-    this.drainBy = this.context.turn.clock.now + DRAIN_PATIENCE;
+    const { now } = this.context.turn.clock;
+    this.drainBy = now + DRAIN_PATIENCE;
     if (this.speech === Speech.HTTP2) startDrain(this.connection);
     else this.http1?.finish();
-    if (this.speech === Speech.UNKNOWN) this.wire.destroy();
+    if (this.speech !== Speech.UNKNOWN) return;
+    if (hearUntil <= now) this.wire.destroy();
+    else this.drainBy = hearUntil;
   }
 
   /** The time for calls is over: what was said leaves, then the connection closes. */
@@ -182,7 +192,10 @@ export class Caller implements WireOwner {
     }
     if (this.writeStalled(now)) return wire.destroy();
     if (this.headerStalled(now)) return this.giveUp();
-    if (this.speech !== Speech.HTTP2) return;
+    if (this.speech !== Speech.HTTP2) {
+      if (this.drainBy >= 0 && now >= this.drainBy) this.hurry();
+      return;
+    }
     if (this.keepalive.check(wire, now)) return wire.destroy();
     if (
       this.drainBy < 0 &&
@@ -193,6 +206,12 @@ export class Caller implements WireOwner {
       endAdmission(c);
       this.streamClosed();
     }
+  }
+
+  /** It was heard for long enough. */
+  private hurry(): void {
+    if (this.http1 === null) this.wire.destroy();
+    else this.http1.finish();
   }
 
   private writeStalled(now: number): boolean {

@@ -108,7 +108,12 @@ export class SteadyLoad {
     if (!right) this.failures.push({ kind, code: -1, details: "another answer than was asked for" });
   }
 
+  /** As clients are by default: a call that no server has begun is tried again unseen. */
+  #connect(): GrpcClient {
+    return new GrpcClient(this.#options.port, this.#options.service, { "grpc.enable_retries": 1 });
+  }
+
   #sit(): Seat {
-    return { client: new GrpcClient(this.#options.port, this.#options.service), begun: 0, running: 0 };
+    return { client: this.#connect(), begun: 0, running: 0 };
   }
 }
