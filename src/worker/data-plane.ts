@@ -410,8 +410,6 @@ class Plane implements DataPlane {
     this.http1.close();
     const { latest } = this.relay.deadlines;
     if (latest > 0) this.hooks.log.info({ ms: latest }, "the most by which a deadline was kept late");
-    const { latest } = this.relay.deadlines;
-    if (latest > 0) this.hooks.log.info({ ms: latest }, "the most by which a deadline was kept late");
     const { resolve } = this.draining;
     // What this worker holds of shared limits goes back before it ends.
     if (this.gatehouse === null) resolve();
