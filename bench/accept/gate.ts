@@ -21,6 +21,7 @@ import {
   startService,
   startSite,
 } from "./gate-site.js";
+import { STAMPS_VARIABLE, stampFolder, takeWindows } from "./stamps.js";
 
 const IN_USE = 10_000;
 const STORED = 1_000_000;
@@ -256,9 +257,12 @@ const revocation = async ({ plan, servicePort }: Bench): Promise<Verdict[]> => {
   return verdicts;
 };
 
+/** Counted by the window each admission was counted in: the gateways write it down, in the mode they have for tests. */
 const rate = async ({ plan, servicePort }: Bench): Promise<Verdict[]> => {
   const name = "gate-rate";
   const verdicts: Verdict[] = [];
+  const folder = stampFolder();
+  process.env[STAMPS_VARIABLE] = folder;
   for (const { name: place, sites, stop } of await placesOf(servicePort)) {
     plan.progress(`${name}: ${place}`);
     const callers = await HostOfCalls.connect(
@@ -266,17 +270,22 @@ const rate = async ({ plan, servicePort }: Bench): Promise<Verdict[]> => {
       8,
     );
     const key = await makeKey(sites[0]!, { rate: RATE, per: 1 });
-    const { fullest, passed, windows, strange } = await callers.paced(key, 4 * RATE, RATE_SECONDS * 1_000);
+    const { strange } = await callers.paced(key, 4 * RATE, RATE_SECONDS * 1_000);
     callers.close();
     await stop();
-    const used = passed / (RATE * windows);
+    const windows = takeWindows(folder, `/${RATE}/1000`);
+    const fullest = Math.max(...windows);
+    // The first and the last were under load for a part of their time.
+    const whole = windows.slice(1, -1);
+    const used = whole.reduce((sum, count) => sum + count, 0) / (RATE * whole.length);
     verdicts.push({
       name,
       claim: `a rate of ${RATE} per second under 4 × load for ${RATE_SECONDS} s: no window over it, at least 98 % used, ${place}`,
-      measured: `at most ${fullest} in a window, ${(used * 100).toFixed(1)} % used${strange === "" ? "" : `; ${strange}`}`,
-      holds: fullest <= RATE && used >= 0.98 && strange === "",
+      measured: `at most ${fullest} in a window, ${(used * 100).toFixed(1)} % used in ${whole.length} whole windows, at least ${Math.min(...whole)} in one${strange === "" ? "" : `; ${strange}`}`,
+      holds: fullest <= RATE && used >= 0.98 && whole.length >= RATE_SECONDS - 2 && strange === "",
     });
   }
+  delete process.env[STAMPS_VARIABLE];
   return verdicts;
 };
 

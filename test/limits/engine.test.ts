@@ -431,3 +431,99 @@ describe("limits without the store", () => {
     assert.equal(world.taken("quota"), used);
   });
 });
+
+describe("many limits at once", () => {
+  const many = (engine: LimitEngine, count: number): LimitSet[] =>
+    Array.from({ length: count }, (_, n) => engine.set([quota(1_000_000, 0, `many-${n}`)]));
+
+  /** Units that workers hold unused of all of these. */
+  const lent = (world: World, used: number): number =>
+    [...world.counters.values()].reduce((sum, { taken }) => sum + taken, 0) - used;
+
+  it("a key of a large limit that calls now and then asks the store once for many calls", async () => {
+    const world = new World();
+    const engine = worker(world, "a");
+    const sets = many(engine, 2_000);
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(sets.map((set) => call(set, world.now)));
+      await pass(world, 600, engine);
+    }
+    assert.ok(world.asks < 3 * sets.length, `${world.asks} asks for ${20 * sets.length} calls`);
+  });
+
+  it("limits that idle in their thousands give back at a steady pace, a few at once", async () => {
+    const world = new World();
+    const engine = worker(world, "a");
+    await pass(world, 100, engine);
+    const sets = many(engine, 4_000);
+    await Promise.all(sets.map((set) => call(set, world.now)));
+    const before = world.asks;
+    await pass(world, 2_000, engine);
+    assert.ok(world.asks - before <= 2_000, `${world.asks - before} reports in two seconds`);
+    await pass(world, 6_000, engine);
+    assert.equal(lent(world, 4_000), 0);
+  });
+
+  it("what is held of a counter of which little is left goes back within a second, whatever else idles", async () => {
+    const world = new World();
+    const engine = worker(world, "a");
+    await Promise.all(many(engine, 8_000).map((set) => call(set, world.now)));
+    const scarce = engine.set([quota(200, 0, "scarce")]);
+    await calls(scarce, world, 100);
+    await pass(world, 1_200, engine);
+    assert.equal(world.taken("scarce"), 100);
+  });
+
+  it("who runs dry recalls what idles elsewhere, long before its turn would have come", async () => {
+    const world = new World();
+    const [a, b] = [worker(world, "a"), worker(world, "b")];
+    await pass(world, 100, a, b);
+    const sets = many(a, 10_000);
+    await Promise.all(sets.map((set) => call(set, world.now)));
+    const last = sets.at(-1)!.leases[0]!;
+    const set = b.set([quota(1_000_000, 0, last.key)]);
+    // All but what the idle worker holds.
+    const counter = world.counters.get(last.key)!;
+    counter.taken = 1_000_000;
+    const held = last.units;
+    assert.ok(held > 0);
+    await pass(world, 1_000, a);
+    assert.equal(last.units, held);
+    const waiting = Array.from({ length: held + 1 }, () => call(set, world.now));
+    await pass(world, 800, a, b);
+    assert.deepEqual(
+      (await Promise.all(waiting)).map((verdict) => verdict === ADMIT),
+      [...Array.from({ length: held }, () => true), false],
+    );
+    assert.equal(counter.taken, 1_000_000);
+  });
+
+  it("a dead worker's units keep callers waiting once, not for ever", async () => {
+    const world = new World();
+    await calls(worker(world, "dead").set([quota(2_000)]), world, 1_000);
+    const held = world.taken("quota") - 1_000;
+    assert.ok(held > 0);
+    await pass(world, 15_000);
+    const b = worker(world, "b");
+    const set = b.set([quota(2_000)]);
+    assert.equal(await calls(set, world, 1_000 - held), 1_000 - held);
+    const first = call(set, world.now);
+    await pass(world, 5_000, b);
+    assert.equal(await first, DENY);
+    assert.equal(await Promise.race([call(set, world.now), pass(world, 100, b).then(() => "waits")]), DENY);
+  });
+
+  it("ten thousand strangers at once are all admitted, however long their answers take in all", async () => {
+    const world = new World();
+    const engine = worker(world, "a", { waitMs: 400 });
+    const verdicts = Promise.all(many(engine, 10_000).map((set) => call(set, world.now)));
+    // Each turn of the loop takes long, but the store answers in all of them.
+    for (let turn = 0; turn < 100; turn++) {
+      world.now += 100;
+      engine.tick(world.now);
+      await settle();
+    }
+    assert.deepEqual(new Set(await verdicts), new Set([ADMIT]));
+    assert.equal(engine.down, false);
+  });
+});
