@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { compileAddresses } from "../../src/shared/model/address-list.js";
-import { compilePath, compileRegex, isUnanchored, type MatchOptions } from "../../src/shared/model/path-pattern.js";
+import { compilePath, compileRegex, type MatchOptions } from "../../src/shared/model/path-pattern.js";
 import { callerAddress } from "../../src/worker/admit/rights/addresses.js";
 import { compileAllowedUrls } from "../../src/worker/admit/rights/allowed-urls.js";
 import { isPlainPath } from "../../src/worker/admit/rights/path-form.js";
@@ -69,10 +69,6 @@ describe("a pattern of a path", () => {
     assert.ok(typeof segments !== "string" && segments.limit === 2_048);
     assert.equal(typeof compileRegex(".*a.*b.*c.*d.*"), "string");
     assert.equal(typeof compileRegex("(a|a)*b"), "string");
-  });
-
-  test("without an anchor is something to warn of", () => {
-    assert.deepEqual([hello, "^/a", "/a/.*", "/foo/{id}$"].map(isUnanchored), [false, false, true, true]);
   });
 });
 

@@ -137,8 +137,3 @@ function longestText(body: string, repetitions: number): number {
   for (let k = 2; k <= factors; k++) ways *= k;
   return Math.min(MAX_PATH, Math.floor(ways ** (1 / factors)));
 }
-
-/** For `lint`: an expression that admits more than its author may think. */
-export function isUnanchored(source: string): boolean {
-  return !PLAIN.test(source) && !source.startsWith("^");
-}

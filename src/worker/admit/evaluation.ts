@@ -148,7 +148,7 @@ export class Evaluation {
     const reply = ownLimits(mine, api.limits, this.#senses.readQuota, this.#questions, this.#wall);
     if (reply === undefined) return undefined;
     if (reply === null) return this.#deny(verdicts.STORE_AWAY, ref);
-    // Remembered for a moment: a key that asks without end must not ask the store each time.
+    // No longer than what it is made of is remembered.
     const until = this.#holdsFor(Math.min(OWN_LIMITS_MS, identity.until - this.#wall));
     return new Decision(0, this.#epoch, ref, ref.epoch, until, null, api.strip, undefined, reply);
   }

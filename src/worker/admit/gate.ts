@@ -38,7 +38,7 @@ import { Passwords } from "./credentials/passwords.js";
 import type { Decision, Stamp } from "./decision.js";
 import { Evaluation, type GateRequest, type LimitMaker, type Senses } from "./evaluation.js";
 import type { GatedDefinition, GateSettings } from "./gated-definition.js";
-import type { ReadQuota } from "./own-limits.js";
+import { type ReadQuota, remembering } from "./own-limits.js";
 import { Questions } from "./questions.js";
 import { SessionCache } from "./session-cache.js";
 import { type MessageOverrides, type VerdictRow, verdictTable } from "./verdicts.js";
@@ -95,7 +95,7 @@ export class Gate {
       certificates: new StoredIds(options.store, options.now, options.staleMs),
       verifiers: new Map(),
       limits: options.limits,
-      readQuota: options.readQuota ?? (() => Promise.resolve(undefined)),
+      readQuota: remembering(options.readQuota ?? (() => Promise.resolve(undefined))),
       now: options.now,
       wall: options.wall,
     };

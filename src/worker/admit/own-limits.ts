@@ -4,6 +4,7 @@
  * Governed by: Tyk's form of it. Runs: once per caller and second at most.
  */
 
+import { LRUCache } from "lru-cache";
 import { QUOTA } from "./limits/limit.js";
 import { type ApiLimits, limitsOf, type SessionLimits } from "./limits/specs.js";
 import type { Questions } from "./questions.js";
@@ -11,6 +12,22 @@ import type { ListReply } from "./rights/path-lists.js";
 
 /** What a quota's counter holds; undefined when nothing was taken yet. */
 export type ReadQuota = (key: string) => Promise<{ readonly taken: number; readonly end: number } | undefined>;
+
+/** A key that asks without end, however it words its requests, costs the store one read in this time. */
+const REMEMBER_MS = 1_000;
+const MAX_REMEMBERED = 1_000;
+
+export function remembering(read: ReadQuota): ReadQuota {
+  const held = new LRUCache<string, ReturnType<ReadQuota>>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS });
+  return (key) => {
+    const known = held.get(key);
+    if (known !== undefined) return known;
+    const asked = read(key);
+    held.set(key, asked);
+    asked.catch(() => held.delete(key));
+    return asked;
+  };
+}
 
 const JSON_TYPE = { "content-type": "application/json" };
 
