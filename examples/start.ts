@@ -74,7 +74,7 @@ function tell(): void {
 gateway          127.0.0.1:8080   the example service by its listen path, /hello and /ready
                  127.0.0.1:8082   the example service alone
                  127.0.0.1:8083   the same for those who have a key
-                 127.0.0.1:8084   the same over TLS
+                 127.0.0.1:8084   the example service over TLS
 control port     127.0.0.1:8081   /hello, /ready and /tyk/…; its secret is in examples/run/secret
 example service  127.0.0.1:50051
 

@@ -28,10 +28,13 @@ export function lint(confPath: string | undefined, env: Readonly<Record<string, 
       ...runningOn(settings, loaded.judgements),
       ...control(settings, loaded),
       ...keysAndPolicies(settings, loaded),
+      ...loaded.expiring.map((message) => ({ ...NOWHERE, file: loaded.file, message })),
     );
   const wrong = left_out.length > 0 || problems.some((problem) => problem.level === "error");
   return { problems, exitCode: wrong ? 1 : 0 };
 }
+
+const NOWHERE = { level: "warning", path: "", found: "", api: "" } as const;
 
 /** Settings that mean something else here than their name or Tyk's use of them suggests. */
 const MEANINGS: readonly { readonly path: readonly string[]; readonly meaning: string }[] = [

@@ -39,6 +39,8 @@ export interface Load {
   readonly read: ReadSettings | undefined;
   readonly judgements: readonly Judgement[];
   readonly file: string;
+  /** A sentence for each certificate whose end is near or past; a running gateway tells by itself (expiry.ts). */
+  readonly expiring: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -73,9 +75,9 @@ export function load(confPath: string | undefined, env: Environment): Load {
   if (nothing) problems.push(nothingLeft(settings, assembly));
   const { definitions, closed, left_out, ports } = assembly;
   const certificates = collection.records;
-  for (const message of collection.expiring(Date.now())) problems.push(warning(found.file, message));
   const configuration = { settings, definitions, closed, left_out, ports, certificates, problems, fatal };
-  return { configuration, read, judgements, file: found.file };
+  const expiring = collection.expiring(Date.now(), settings.security.certificate_expiry_monitor.warning_threshold_days);
+  return { configuration, read, judgements, file: found.file, expiring };
 }
 
 /** A definition that names a certificate which cannot be used is left out: it would be served with less protection. */
@@ -101,7 +103,7 @@ function broken(file: string, read: ReadSettings | undefined, problems: readonly
     problems,
     fatal: true,
   };
-  return { configuration, read, judgements: [], file };
+  return { configuration, read, judgements: [], file, expiring: [] };
 }
 
 type Found =

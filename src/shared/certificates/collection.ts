@@ -42,7 +42,7 @@ export class CertificateCollection {
   }
 
   /** What an operator should know before it is too late: certificates that have expired or soon will. */
-  expiring(now: number, warningDays = 30): string[] {
+  expiring(now: number, warningDays: number): string[] {
     const told: string[] = [];
     for (const [reference, record] of Object.entries(this.records)) {
       const until = Date.parse(new X509Certificate(record.chain).validTo);
