@@ -9,6 +9,7 @@ const FINE_BITS = 8;
 const COARSE_BITS = 6;
 /** Ticks per slot of each wheel as a shift: 4 ms, 1 s, 65 s, 70 min; the last reaches over three days. */
 const SHIFTS = [0, FINE_BITS, FINE_BITS + COARSE_BITS, FINE_BITS + 2 * COARSE_BITS] as const;
+const SCALES = SHIFTS.map((shift) => 2 ** shift);
 const SIZES = [1 << FINE_BITS, 1 << COARSE_BITS, 1 << COARSE_BITS, 1 << COARSE_BITS] as const;
 const FIRSTS = [0, SIZES[0], SIZES[0] + SIZES[1], SIZES[0] + SIZES[1] + SIZES[2]] as const;
 const SLOTS = FIRSTS[3] + SIZES[3];
@@ -65,7 +66,7 @@ export class DeadlineWheel<T extends Timed> {
       else if (until - this.tick > SIZES[0]) this.tick = Math.min(until, this.nextTick() - 1);
       if (this.tick === until) return;
       const tick = ++this.tick;
-      for (let level = 1; level < SHIFTS.length && tick % 2 ** SHIFTS[level]! === 0; level++) this.dealOut(level);
+      for (let level = 1; level < SHIFTS.length && tick % SCALES[level]! === 0; level++) this.dealOut(level);
       const fine = tick & (SIZES[0] - 1);
       for (let entry = this.heads[fine]!; entry !== null; entry = this.heads[fine]!) {
         this.remove(entry);
@@ -83,7 +84,7 @@ export class DeadlineWheel<T extends Timed> {
   private nextTick(): number {
     let best = Number.POSITIVE_INFINITY;
     for (let level = 0; level < SHIFTS.length; level++) {
-      const scale = 2 ** SHIFTS[level]!;
+      const scale = SCALES[level]!;
       const size = SIZES[level]!;
       const at = Math.floor(this.tick / scale);
       for (let ahead = 1; ahead <= size && (at + ahead) * scale < best; ahead++) {
@@ -95,11 +96,7 @@ export class DeadlineWheel<T extends Timed> {
 
   private place(entry: T, earliest: number): void {
     const tick = Math.min(Math.max(earliest, Math.ceil(entry.due / TICK_MS)), this.tick + REACH);
-    let level = 0;
-    let scale = 1;
-    // The finest wheel that reaches so far.
-    while (Math.floor(tick / scale) - Math.floor(this.tick / scale) >= SIZES[level]!) scale = 2 ** SHIFTS[++level]!;
-    const slot = FIRSTS[level]! + (Math.floor(tick / scale) & (SIZES[level]! - 1));
+    const slot = tick - this.tick < SIZES[0] ? tick & (SIZES[0] - 1) : this.coarse(tick);
     const head = this.heads[slot]!;
     entry.slot = slot;
     entry.previous = null;
@@ -108,9 +105,17 @@ export class DeadlineWheel<T extends Timed> {
     this.heads[slot] = entry;
   }
 
+  /** The slot in the finest of the coarse wheels that reaches so far. */
+  private coarse(tick: number): number {
+    let level = 1;
+    while (level < 3 && Math.floor(tick / SCALES[level]!) - Math.floor(this.tick / SCALES[level]!) >= SIZES[level]!)
+      level++;
+    return FIRSTS[level]! + (Math.floor(tick / SCALES[level]!) & (SIZES[level]! - 1));
+  }
+
   /** A coarse slot's time has come: its entries move to finer wheels, the fine slot of this very tick included. */
   private dealOut(level: number): void {
-    const slot = FIRSTS[level]! + (Math.floor(this.tick / 2 ** SHIFTS[level]!) & (SIZES[level]! - 1));
+    const slot = FIRSTS[level]! + (Math.floor(this.tick / SCALES[level]!) & (SIZES[level]! - 1));
     let entry = this.heads[slot]!;
     this.heads[slot] = null;
     while (entry !== null) {
