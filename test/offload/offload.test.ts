@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { after, describe, test } from "node:test";
 import { Offload, OffloadError, type OffloadFailure, threadsPerWorker } from "../../src/worker/offload/offload.js";
 import { make } from "../tls/certificates.js";
@@ -138,6 +139,33 @@ describe("the bounds of the thread pool", () => {
     await assert.rejects(waiting, failsWith("cancelled"));
     await assert.rejects(offload.verifyBcrypt("late", "", gone.signal), failsWith("cancelled"));
     assert.equal(await hanging, "over");
+  });
+
+  test("a job whose caller goes while a thread runs it fails at once, and the thread finishes it", async () => {
+    const offload = faulty();
+    const gone = new AbortController();
+    const job = offload.verifyBcrypt("sleep", "", gone.signal);
+    assert.equal(offload.running, 1);
+    gone.abort();
+    await assert.rejects(job, failsWith("cancelled"));
+    assert.equal(await offload.verifyBcrypt("next", ""), "next" as never);
+    assert.deepEqual(offload.counts.failed, { full: 0, timeout: 0, cancelled: 1, broken: 0, closed: 0 });
+  });
+
+  test("jobs leave nothing behind on a signal that lives on", async () => {
+    const offload = faulty();
+    const { signal } = new AbortController();
+    await offload.verifyBcrypt("one", "", signal);
+    await assert.rejects(offload.verifyBcrypt("throw", "", signal), RangeError);
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+  });
+
+  test("a job that waits for another is counted with the time it waited", async () => {
+    const offload = faulty();
+    await Promise.all([offload.verifyBcrypt("sleep", ""), offload.verifyBcrypt("next", "")]);
+    const { done, waited, longestWait, byKind } = offload.counts;
+    assert.deepEqual([done, byKind.verifyBcrypt], [2, 2]);
+    assert.ok(longestWait > 0 && waited >= longestWait);
   });
 
   test("closing fails what waits and ends the threads", async () => {

@@ -54,6 +54,7 @@ interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly signal: AbortSignal | undefined;
+  readonly cancel: () => void;
   timer: NodeJS.Timeout | undefined;
   /** Ends the thread that runs it; null while it waits. */
   running: AbortController | null;
@@ -103,6 +104,11 @@ export class Offload implements PasswordCheck {
     return this.#queue.length - this.#head;
   }
 
+  /** Jobs that were given to threads and are not done. */
+  get running(): number {
+    return this.#running;
+  }
+
   verifyBcrypt(password: string, hash: string, signal?: AbortSignal): Promise<boolean> {
     return this.run("verifyBcrypt", { password, hash }, signal);
   }
@@ -129,12 +135,13 @@ export class Offload implements PasswordCheck {
         resolve,
         reject,
         signal,
+        cancel: () => this.#cancel(waiting),
         timer: undefined,
         running: null,
         settled: false,
       };
       waiting.timer = setTimeout(() => this.#overdue(waiting), this.#timeout).unref();
-      signal?.addEventListener("abort", () => this.#cancel(waiting), { once: true });
+      signal?.addEventListener("abort", waiting.cancel, { once: true });
       this.#queue.push(waiting);
       this.#begin();
     }) as Promise<Results[K]>;
@@ -192,6 +199,8 @@ export class Offload implements PasswordCheck {
     if (of.settled) return;
     of.settled = true;
     clearTimeout(of.timer);
+    // The call may go on for hours after its job.
+    of.signal?.removeEventListener("abort", of.cancel);
     how();
   }
 
