@@ -214,7 +214,11 @@ describe("an endpoint", () => {
     assert.equal(first!.room, 0);
     give("next");
     assert.equal(outcomes.length, 1);
-    await until("the worn one is gone", () => endpoint.links.length === 1);
+    await until("the worn one is gone", () => {
+      time.now += 100;
+      endpoint.tick(time.now);
+      return endpoint.links.length === 1;
+    });
   });
 
   test("that is retired gives its waiting calls back and takes no more", async (context) => {
