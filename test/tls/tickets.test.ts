@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { readCertificate } from "../../src/shared/certificates/certificate.js";
 import type { TicketKeys } from "../../src/shared/messages.js";
 import { type Made, make } from "./certificates.js";
 import { api, type Came, FRONT_PORT, FrontHarness, freshKeys, visit } from "./harness.js";
@@ -163,6 +164,26 @@ for (const version of VERSIONS) {
         assert.doesNotMatch(came.answer, /^heard/);
       } finally {
         other.close();
+      }
+    });
+
+    test("a ticket obtained before a listed certificate left the store does not open", async () => {
+      const changing = new FrontHarness().listen();
+      changing.front.tickets(keys);
+      const id = `org${bob.fingerprint}`;
+      const read = readCertificate(bob.cert, "");
+      assert.ok(!("problem" in read));
+      const listed = { use_mutual_tls_auth: true, client_certificates: [alice.cert, id] };
+      changing.front.certificates(new Map([[id, read]]));
+      changing.configure([api("strict", "strict.example", listed)], settings());
+      try {
+        const session = ticketOf(await visit(changing.port, { ...at("strict"), ...as(bob) }));
+        changing.front.certificates(new Map());
+        const came = await visit(changing.port, { ...at("strict"), ...as(bob), session });
+        assert.equal(came.resumed, false);
+        assert.doesNotMatch(came.answer, /^heard/);
+      } finally {
+        changing.close();
       }
     });
 
