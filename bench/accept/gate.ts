@@ -274,14 +274,14 @@ const rate = async ({ plan, servicePort }: Bench): Promise<Verdict[]> => {
     callers.close();
     await stop();
     const windows = takeWindows(folder, `/${RATE}/1000`);
-    const fullest = Math.max(...windows);
+    const fullest = Math.max(0, ...windows);
     // The first and the last were under load for a part of their time.
     const whole = windows.slice(1, -1);
-    const used = whole.reduce((sum, count) => sum + count, 0) / (RATE * whole.length);
+    const used = whole.reduce((sum, count) => sum + count, 0) / (RATE * Math.max(1, whole.length));
     verdicts.push({
       name,
       claim: `a rate of ${RATE} per second under 4 × load for ${RATE_SECONDS} s: no window over it, at least 98 % used, ${place}`,
-      measured: `at most ${fullest} in a window, ${(used * 100).toFixed(1)} % used in ${whole.length} whole windows, at least ${Math.min(...whole)} in one${strange === "" ? "" : `; ${strange}`}`,
+      measured: `at most ${fullest} in a window, ${(used * 100).toFixed(1)} % used in ${whole.length} whole windows, at least ${Math.min(RATE, ...whole)} in one${strange === "" ? "" : `; ${strange}`}`,
       holds: fullest <= RATE && used >= 0.98 && whole.length >= RATE_SECONDS - 2 && strange === "",
     });
   }

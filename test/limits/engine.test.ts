@@ -501,6 +501,8 @@ describe("many limits at once", () => {
   it("a dead worker's units keep callers waiting once, not for ever", async () => {
     const world = new World();
     await calls(worker(world, "dead").set([quota(2_000)]), world, 1_000);
+    // What it asked for ahead is still under way.
+    await settle();
     const held = world.taken("quota") - 1_000;
     assert.ok(held > 0);
     await pass(world, 15_000);
