@@ -32,7 +32,7 @@ const STORM_AT_ONCE = 50;
 /** Calls per second of the standing connection, and for how long they are timed. */
 const STEADY_RATE = 200;
 const STEADY_SECONDS = 4;
-const LONGEST_STORM_S = 40;
+const LONGEST_STORM_S = 120;
 const QUIET_FACTOR = 5;
 const LEAST_BAR_MS = 20;
 

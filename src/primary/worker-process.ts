@@ -246,7 +246,10 @@ export class WorkerProcess {
       this.#events.refused(this, `it speaks version ${protocol} of the messages, this primary ${PROTOCOL_VERSION}`);
       return;
     }
-    const pair = await makeHandOver((adopted) => this.#confirmed(adopted));
+    const pair = await makeHandOver({
+      adopted: (count) => this.#confirmed(count),
+      unsent: (handle) => this.#unsent(handle),
+    });
     if (pair !== undefined) this.#sendPipe(pair.handOver, pair.far);
     this.#greeted = true;
     this.#events.greeted(this);
@@ -307,6 +310,15 @@ export class WorkerProcess {
   #confirmed(adopted: number): void {
     this.#release(this.#inFlight.length - (this.#sent - adopted));
     this.#events.relieved();
+  }
+
+  /** Its caller finds the connection closed: there is no room for it anywhere. */
+  #unsent(handle: TcpHandle): void {
+    const at = this.#inFlight.findIndex((connection) => connection.handle === handle);
+    if (at < 0) return;
+    this.#inFlight.splice(at, 1);
+    this.#sent -= 1;
+    handle.close();
   }
 
   #closeFar(): void {

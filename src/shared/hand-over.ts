@@ -9,7 +9,7 @@
 // Handles as node:child_process uses them. Runs: made once per worker, then once per connection.
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PipeHandle, TcpHandle } from "./messages.js";
 
@@ -49,20 +49,31 @@ function bindings(): Bindings | undefined {
 
 const RECEIPT_OCTETS = 4;
 
+export interface HandOverEvents {
+  /** So many connections the taker has taken over since it began. */
+  adopted(count: number): void;
+  /** It could not be sent (the system carries no more descriptors): it never counts, and is the owner's to close. */
+  unsent(handle: TcpHandle): void;
+}
+
+/** The taker is gone: what it did not confirm is taken back when its end is noticed. */
+const { EPIPE, ECONNRESET, ENOTCONN, ECANCELED } = constants.errno;
+const GONE = new Set([EPIPE, ECONNRESET, ENOTCONN, ECANCELED].map((errno) => -errno));
+
 export class HandOver {
   readonly #near: NearHandle;
   readonly #Write: Bindings["WriteWrap"];
-  readonly #port = new Uint8Array(2);
+  readonly #events: HandOverEvents;
   #rest: Buffer = Buffer.alloc(0);
   #ended = false;
 
-  /** @param adopted how many connections the worker has taken over since it began */
-  constructor(near: NearHandle, Write: Bindings["WriteWrap"], adopted: (count: number) => void) {
+  constructor(near: NearHandle, Write: Bindings["WriteWrap"], events: HandOverEvents) {
     this.#near = near;
     this.#Write = Write;
+    this.#events = events;
     near.onread = (bytes) => {
       if (bytes === undefined) this.#end();
-      else this.#read(Buffer.from(bytes), adopted);
+      else this.#read(Buffer.from(bytes));
     };
     near.readStart();
   }
@@ -77,24 +88,26 @@ export class HandOver {
     if (this.#ended) return;
     const request = new this.#Write();
     request.handle = handle;
-    request.oncomplete = ignore;
+    request.oncomplete = (status) => this.#sent(status, handle);
     // What is sent may wait for room, each with octets of its own.
-    const octets = this.#port.slice();
-    octets[0] = port >> 8;
-    octets[1] = port & 0xff;
-    this.#near.writeBuffer(request, octets, handle);
+    const status = this.#near.writeBuffer(request, Uint8Array.of(port >> 8, port & 0xff), handle);
+    if (status !== 0) this.#sent(status, handle);
+  }
+
+  #sent(status: number, handle: TcpHandle): void {
+    if (status < 0 && !this.#ended && !GONE.has(status)) this.#events.unsent(handle);
   }
 
   close(): void {
     this.#end();
   }
 
-  #read(bytes: Buffer, adopted: (count: number) => void): void {
+  #read(bytes: Buffer): void {
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const whole = all.length - (all.length % RECEIPT_OCTETS);
     this.#rest = all.subarray(whole);
     // Each counts from the beginning: the last one says it all.
-    if (whole > 0) adopted(all.readUInt32LE(whole - RECEIPT_OCTETS));
+    if (whole > 0) this.#events.adopted(all.readUInt32LE(whole - RECEIPT_OCTETS));
   }
 
   #end(): void {
@@ -103,8 +116,6 @@ export class HandOver {
     this.#near.close();
   }
 }
-
-function ignore(): void {}
 
 export interface Pair {
   readonly handOver: HandOver;
@@ -116,7 +127,7 @@ export interface Pair {
  * Node makes no socket pairs; a listener in a folder of our own that lives for one connection gives one. Undefined where
  * that is not possible: connections then go over the channel.
  */
-export async function makeHandOver(adopted: (count: number) => void): Promise<Pair | undefined> {
+export async function makeHandOver(events: HandOverEvents): Promise<Pair | undefined> {
   const known = bindings();
   if (known === undefined) return undefined;
   let folder = "";
@@ -126,7 +137,7 @@ export async function makeHandOver(adopted: (count: number) => void): Promise<Pa
     folder = mkdtempSync(join(tmpdir(), "sluice-pair-"));
     const path = join(folder, "s");
     const far = await meet(server, near, path, known);
-    return { handOver: new HandOver(near, known.WriteWrap, adopted), far };
+    return { handOver: new HandOver(near, known.WriteWrap, events), far };
   } catch {
     near.close();
     return undefined;

@@ -11,14 +11,19 @@ import { Caller, freePort, kill, Primary } from "./processes.js";
 
 interface Ends extends Pair {
   readonly confirmed: number[];
+  readonly unsent: TcpHandle[];
 }
 
 async function pairOf(t: TestContext): Promise<Ends> {
   const confirmed: number[] = [];
-  const pair = await makeHandOver((adopted) => confirmed.push(adopted));
+  const unsent: TcpHandle[] = [];
+  const pair = await makeHandOver({
+    adopted: (count) => confirmed.push(count),
+    unsent: (handle) => unsent.push(handle),
+  });
   assert.ok(pair !== undefined);
   t.after(() => pair.handOver.close());
-  return { ...pair, confirmed };
+  return { ...pair, confirmed, unsent };
 }
 
 /** An accepted handle and the caller's socket. */
@@ -73,6 +78,21 @@ test("what was confirmed before the worker's end is read, then the pipe says tha
   assert.deepEqual(confirmed, [7]);
   const { handle } = await connection(t);
   handOver.give(handle, 1);
+});
+
+test("a connection that cannot be sent is given back, and those after it are sent", async (t) => {
+  const { handOver, far, confirmed, unsent } = await pairOf(t);
+  const got: number[] = [];
+  new TakeOver(far.fd, far.constructor as never, (handle, port) => {
+    got.push(port);
+    handle.close();
+  });
+  const [broken, whole] = [await connection(t), await connection(t)];
+  broken.handle.close();
+  handOver.give(broken.handle, 1);
+  handOver.give(whole.handle, 2);
+  await until("the other is confirmed", () => confirmed.at(-1) === 1);
+  assert.deepEqual([unsent, got], [[broken.handle], [2]]);
 });
 
 test("where no pipe can be made connections go over the channel and come back from a dead worker as well", async (t) => {

@@ -135,7 +135,8 @@ const front = new TlsFront({
   log,
   onThread: true,
   admit: (transport, at) => {
-    connections += 1;
+    // Numbers are 31 bits wide; one that came back after so long is free again.
+    connections = (connections + 1) & 0x7fff_ffff;
     carried.set(connections, new Carried(connections, transport, at));
   },
   changed: flushLater,

@@ -100,6 +100,14 @@ class TlsThread implements ThreadLink {
     this.options.changed();
   }
 
+  unsent(handle: TcpHandle): void {
+    const at = this.onTheirWay.findIndex((each) => each.handle === handle);
+    if (at < 0) return;
+    const [{ port }] = this.onTheirWay.splice(at, 1) as [OnItsWay];
+    this.given -= 1;
+    this.options.returned(handle, port);
+  }
+
   tell(message: ToThread): void {
     if (!this.ended) this.worker.postMessage(message);
   }
@@ -238,7 +246,10 @@ export class TlsThreads {
 
   async #start(): Promise<void> {
     let thread: TlsThread | undefined;
-    const pair = await makeHandOver((adopted) => thread?.confirmed(adopted));
+    const pair = await makeHandOver({
+      adopted: (count) => thread?.confirmed(count),
+      unsent: (handle) => thread?.unsent(handle),
+    });
     if (this.#closed || pair === undefined) {
       pair?.handOver.close();
       pair?.far.close();
