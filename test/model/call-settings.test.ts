@@ -98,7 +98,7 @@ describe("what a definition says about its calls", () => {
     [
       "a timeout that is no duration",
       extended({ hard_timeouts: [{ path: "/a", duration: "soon" }] }),
-      `${PATH}.extended_paths.hard_timeouts[0].duration must be a duration such as "500ms" or "1m30s"`,
+      `${PATH}.extended_paths.hard_timeouts[0].duration must be a duration of at most a week such as "500ms" or "1m30s"`,
     ],
     [
       "a threshold in percent",

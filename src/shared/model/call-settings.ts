@@ -73,11 +73,12 @@ const text = orAbsent(z.string({ error: "must be a string" }));
 const list = <Schema extends z.ZodType>(schema: Schema) => orAbsent(z.array(schema, { error: "must be a list" }));
 const path = z.string({ error: "must be a string" });
 
-const SPAN = 'must be a duration such as "500ms" or "1m30s"';
+const WEEK_MS = 604_800_000;
+const SPAN = 'must be a duration of at most a week such as "500ms" or "1m30s"';
 const span = orAbsent(
   z.union([z.string(), z.number()], { error: SPAN }).transform((value, context) => {
     const ms = typeof value === "number" ? value * 1_000 : durationMs(value);
-    if (Number.isFinite(ms) && ms >= 0) return ms;
+    if (ms >= 0 && ms <= WEEK_MS) return ms;
     context.addIssue({ code: "custom", message: SPAN });
     return z.NEVER;
   }),
@@ -95,7 +96,7 @@ const hardTimeout = z
       disabled: flag,
       path,
       method: text,
-      timeout: orAbsent(within(0, 2_592_000, "a number of seconds")),
+      timeout: orAbsent(within(0, WEEK_MS / 1_000, "a number of seconds")),
       duration: span,
     },
     { error: "must be an object" },

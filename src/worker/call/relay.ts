@@ -38,6 +38,12 @@ const LINGER_BYTES = 65_536;
 /** …and for how long, ms: the rest of a request is mostly on its way already. */
 const LINGER_MS = 1_000;
 
+/**
+ * A week: a deadline further away is the service's to keep. It also keeps times within small integers, so that one caller
+ * with a huge deadline does not make the records of all calls larger.
+ */
+const LONGEST_MS = 604_800_000;
+
 /** What we may add to a call's header list, as SETTINGS_MAX_HEADER_LIST_SIZE counts it: two fields with numbers. */
 const OUR_FIELDS = 128;
 
@@ -100,6 +106,7 @@ export class Relay implements CallRunner {
       this.fail(call, ANSWERS.deadline);
       return false;
     }
+    if (ms > LONGEST_MS) return true;
     call.timeoutMs = ms;
     this.dated.push(call);
     this.turn.ask();
