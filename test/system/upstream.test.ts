@@ -177,7 +177,7 @@ describe("a connection to a service that is lost", { concurrency: 3 }, () => {
 });
 
 describe("a service that goes away", { concurrency: 3 }, () => {
-  test("with GOAWAY, one of two: no call under load fails, and what runs on it ends by itself", async (context) => {
+  test("peers 12, 33: with GOAWAY, one of two: no call under load fails, and what runs on it ends by itself", async (context) => {
     const [leaving, staying] = [await serviceFor(context), await serviceFor(context)];
     const { client } = await sceneFor(context, [leaving.target, staying.target], SHORT_BACK_OFF);
     let over = false;
@@ -317,8 +317,37 @@ describe("calls that their callers cancel", () => {
   });
 });
 
+describe("a connection to a service that lies idle", { concurrency: 2 }, () => {
+  test("peers 9: takes the service's PING and SETTINGS, and serves the next call", async (context) => {
+    const service = await wireServiceFor(context, true);
+    const { client } = await sceneFor(context, [service.target]);
+    await client.unary(METHODS.echo, "x");
+    const [connection] = service.connections;
+    connection!.send(f.ping(Buffer.alloc(8, 7)), f.settings([f.Setting.MAX_CONCURRENT_STREAMS, 50]));
+    await until("both are acknowledged", () => {
+      const acknowledged = (name: string) =>
+        connection!.transcript.some((it) => it.startsWith(`< ${name} stream=0 flags=1`));
+      return acknowledged("PING") && acknowledged("SETTINGS");
+    });
+    await client.unary(METHODS.echo, "x");
+    assert.equal(service.connections.length, 1);
+  });
+
+  test("peers 22: and that the service has closed is no reason for the first call afterwards to fail", async (context) => {
+    const service = await wireServiceFor(context, true);
+    const { client } = await sceneFor(context, [service.target], SHORT_BACK_OFF);
+    for (let at = 0; at < 10; at++) {
+      await client.unary(METHODS.echo, "x");
+      const before = service.connections.length;
+      service.connections.at(-1)!.close();
+      await until("the gateway has noticed", () => service.connections.length > before);
+    }
+    await client.unary(METHODS.echo, "x");
+  });
+});
+
 describe("calls of one connection", { concurrency: 3 }, () => {
-  test("take turns among the targets, and a target that is listed twice gets twice as many", async (context) => {
+  test("peers 24: take turns among the targets over cleartext HTTP/2, and a target that is listed twice gets twice as many", async (context) => {
     const services = [await serviceFor(context), await serviceFor(context)];
     const [one, two] = services.map((it) => it.target) as [string, string];
     const { client } = await sceneFor(context, [one, two, two]);

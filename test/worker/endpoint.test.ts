@@ -188,7 +188,7 @@ describe("an endpoint", () => {
     assert.equal(outcomes.filter((it) => it.endsWith("on 0")).length, 8);
   });
 
-  test("asks for no more streams than the service allows, from its SETTINGS on", async (context) => {
+  test("peers 26: asks for no more streams than the service allows, from its SETTINGS on", async (context) => {
     const service = await serviceFor(context, [f.settings([f.Setting.MAX_CONCURRENT_STREAMS, 2])]);
     const { endpoint, outcomes, give } = sceneFor(context, service.port, { maxConnections: 1 });
     await until("it is ready", () => endpoint.ready);
