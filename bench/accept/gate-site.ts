@@ -22,6 +22,7 @@ export const SECRET = "a secret of the bench";
 const ORG = "bench";
 const API = "bench";
 const READY_MS = 60_000;
+const LONGEST_SECONDS = 120;
 
 export type Home =
   | { readonly type: "embedded"; readonly path: string }
@@ -146,9 +147,16 @@ export interface Measured {
   readonly refused: number;
 }
 
-export const measure = async (site: Site, authorizations: readonly string[], seconds: number): Promise<Measured> => {
+/** For so many seconds, or for so many calls however long they take: what a key's first calls cost must not be a matter of the machine's speed. */
+export const measure = async (
+  site: Site,
+  authorizations: readonly string[],
+  seconds: number,
+  calls = 0,
+): Promise<Measured> => {
   const before = site.meter.readNs();
-  const outcome = await runOwnClient(orderFor(site, authorizations, seconds), placeOnCores().load);
+  const order = orderFor(site, authorizations, calls > 0 ? LONGEST_SECONDS : seconds);
+  const outcome = await runOwnClient({ ...order, calls }, placeOnCores().load);
   const used = site.meter.readNs() - before;
   const refused = Object.values(outcome.failures).reduce((sum, count) => sum + count, 0);
   return { cpu: used / 1_000 / Math.max(1, outcome.calls + refused), outcome, refused };
