@@ -12,7 +12,7 @@ import type { LimitEngine } from "../admit/limits/engine.js";
 import { readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
-import * as verdicts from "../admit/verdicts.js";
+import type * as verdicts from "../admit/verdicts.js";
 import { sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
