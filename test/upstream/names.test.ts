@@ -115,6 +115,15 @@ describe("services that rewrites name", () => {
     assert.equal([...upstreams.all()].length, 256);
   });
 
+  test("that were forgotten are found again by calls whose decision still names them", (context) => {
+    const { upstreams, call, outcomes } = upstreamScene(context);
+    const first = upstreams.single("api", "127.0.0.1", 1_000, null)!;
+    for (let at = 1; at <= 300; at++) upstreams.single("api", "127.0.0.1", 1_000 + at, null);
+    first.give(call("late"));
+    assert.deepEqual(outcomes, [], "it waits for its connection");
+    assert.ok([...upstreams.all()].some((pool) => pool.port === 1_000 && pool.inFlight === 1));
+  });
+
   test("stay as they are while they are used again", (context) => {
     const { upstreams } = upstreamScene(context);
     const one = upstreams.single("api", "127.0.0.1", 1_000, null);

@@ -36,6 +36,8 @@ export interface BalancerParts {
   readonly runner: CallRunner;
   readonly log: Logger;
   now(): number;
+  /** For a service that a rewrite names: the choice that stands for it when this one was forgotten. */
+  readonly again?: () => Balancer | null;
 }
 
 export class Balancer {
@@ -71,6 +73,7 @@ export class Balancer {
 
   /** Gives the call to one of the route's targets, or lets it wait, or ends it. */
   give(call: Call): void {
+    if (this.left && this.parts.again !== undefined) return this.giveAgain(call, this.parts.again());
     const seat = this.pick(call);
     if (seat === null) this.giveToNone(call);
     else this.seatAt(call, seat);
@@ -91,6 +94,11 @@ export class Balancer {
   /** A call that was given to one of its seats has ended. */
   ended(call: Call): void {
     if (this.ejection !== null) this.ejection.note(call.seat!, call, call.outcome, this.parts.now());
+  }
+
+  private giveAgain(call: Call, successor: Balancer | null): void {
+    if (successor === null) this.parts.runner.fail(call, ANSWERS.noTargetPath);
+    else successor.give(call);
   }
 
   private seatAt(call: Call, seat: Seat): void {

@@ -121,7 +121,8 @@ export class Upstreams {
       if (pool.watchers.size === 0) this.drop(pool);
       return null;
     }
-    const balancer = this.makeBalancer(api, [{ pool, target: 0, weight: 1 }], null);
+    const again = (): Balancer | null => this.single(api, host, port, security);
+    const balancer = this.makeBalancer(api, [{ pool, target: 0, weight: 1 }], null, again);
     this.elsewhere.set(pool, balancer);
     return balancer;
   }
@@ -137,9 +138,15 @@ export class Upstreams {
     return false;
   }
 
-  private makeBalancer(api: string, places: readonly Place[], policy: TargetPolicy | null): Balancer {
+  private makeBalancer(
+    api: string,
+    places: readonly Place[],
+    policy: TargetPolicy | null,
+    again?: () => Balancer | null,
+  ): Balancer {
     const { runner, log, turn } = this.context;
-    return new Balancer({ api, places, policy, runner, log, now: () => turn.clock.now });
+    const now = (): number => turn.clock.now;
+    return new Balancer({ api, places, policy, runner, log, now, ...(again === undefined ? {} : { again }) });
   }
 
   /** Only these are named by the configuration from here on: the others, and pools that nobody chooses from, retire. */
