@@ -127,6 +127,11 @@ class Judge {
     this.#add("error", path, message);
   }
 
+  /** Of what every definition must have: what is not there at all is not wrong, but missing. */
+  #wrong(path: readonly PropertyKey[], message: string): void {
+    this.error(path, valueAt(this.#document, path) === undefined ? "is missing" : message);
+  }
+
   warn(path: readonly PropertyKey[], message: string): void {
     this.#add("warning", path, message);
   }
@@ -151,7 +156,7 @@ class Judge {
   }
 
   #identity(found: DefinitionDocument): void {
-    if (!/^[^\s/]+$/.test(found.api_id)) this.error(["api_id"], "must be a name without spaces and slashes");
+    if (!/^[^\s/]+$/.test(found.api_id)) this.#wrong(["api_id"], "must be a name without spaces and slashes");
   }
 
   /** `told` are the paths whose fault is known already. */
@@ -216,7 +221,7 @@ class Judge {
   #listenPath(found: DefinitionDocument): void {
     const path = found.proxy.listen_path;
     const problem = listenPathProblem(path, !this.#settings.http_server_options.skip_url_cleaning);
-    if (problem !== "") this.error(["proxy", "listen_path"], problem);
+    if (problem !== "") this.#wrong(["proxy", "listen_path"], problem);
     else if (this.#isOurs(path))
       this.warn(["proxy", "listen_path"], "is answered by the gateway itself on the main port");
   }
@@ -276,7 +281,7 @@ class Judge {
   #target(written: string, path: readonly PropertyKey[]): Target[] {
     const target = parseTarget(written);
     if ("problem" in target) {
-      this.error(path, target.problem);
+      this.#wrong(path, target.problem);
       return [];
     }
     if (target.scheme === "https" && !this.#settings.proxy_enable_http2)
