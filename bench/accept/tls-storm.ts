@@ -1,5 +1,5 @@
 /**
- * A process that shakes hands: full TLS handshakes, as fast as they come, until its stdin ends; prints how many there were. At the lowest
+ * A process that shakes hands: full TLS handshakes, as fast as they come, until its stdin ends; prints how many there were. At a low
  * priority, so that the callers who are timed beside it do not wait for this side of the storm. Must not know why.
  * Arguments: port, handshakes at once.
  */

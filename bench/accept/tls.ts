@@ -29,6 +29,8 @@ const ratios = ratioGroup(
 
 const HANDSHAKES = 2_000;
 const STORM_AT_ONCE = 50;
+/** Behind the callers who are timed on the same core, not behind everything else the machine does. */
+const STORM_NICENESS = 5;
 /** Calls per second of the standing connection, and for how long they are timed. */
 const STEADY_RATE = 200;
 const STEADY_SECONDS = 4;
@@ -67,7 +69,7 @@ const startStorm = (port: number): ChildProcess => {
   const file = fileURLToPath(new URL("./tls-storm.js", import.meta.url));
   const { load } = placeOnCores();
   const pinned = load !== "" && onPath("taskset") !== null ? ["taskset", "-c", load] : [];
-  const [program = "", ...args] = ["nice", "-n", "19", ...pinned, process.execPath, file];
+  const [program = "", ...args] = ["nice", "-n", String(STORM_NICENESS), ...pinned, process.execPath, file];
   return spawn(program, [...args, String(port), String(STORM_AT_ONCE)], { stdio: ["pipe", "pipe", "inherit"] });
 };
 
@@ -181,7 +183,7 @@ export const tlsFigures: ClaimGroup = {
       if (settings === undefined) verdicts.push(await threaded(name, scenarioNamed(name.slice(THREADED.length)), plan));
       else
         for (const found of await stormLine(name, "as the storm's line (a figure, nothing is claimed)", settings, plan))
-          verdicts.push({ ...found, holds: true });
+          verdicts.push({ ...found, holds: !found.measured.startsWith("failed") });
     }
     return verdicts;
   },
