@@ -163,14 +163,13 @@ function byBasic(value: string, senses: Senses, request: GateRequest, questions:
   const stored = found.ref.session?.basic_auth_data;
   if (!hasPassword(stored)) return { ...found, verdict: verdicts.BASIC_WRONG };
   const { user, password } = credential;
-  const known = senses.passwords.recall(found.ref.name, password, stored);
+  const { name } = found.ref;
+  const known = senses.passwords.recall(name, password, stored);
+  const question = `password ${user.length} ${user} ${stored.password} ${password}`;
+  if (known === undefined && !questions.has(question) && senses.passwords.isFull(name, password, stored))
+    return denied(verdicts.CHECKS_FULL);
   const right =
-    known ??
-    answerOf(
-      questions.ask(`password ${user.length} ${user} ${stored.password} ${password}`, () =>
-        senses.passwords.verify(found.ref?.name ?? "", password, stored, passwordTtl),
-      ),
-    );
+    known ?? answerOf(questions.ask(question, () => senses.passwords.verify(name, password, stored, passwordTtl)));
   if (right === undefined) return undefined;
   if (right instanceof Error) return denied(unchecked(right));
   if (right !== true) return { ...found, verdict: verdicts.BASIC_WRONG };

@@ -22,6 +22,11 @@ export class Questions {
     return answer;
   }
 
+  /** Whether it was answered. */
+  has(name: string): boolean {
+    return this.#answers.has(name);
+  }
+
   /** The answer is not true any more. */
   forget(name: string): void {
     this.#answers.delete(name);

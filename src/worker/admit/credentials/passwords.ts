@@ -45,6 +45,11 @@ export class Passwords {
     return this.#remembered.get(this.#key(user, password, stored))?.right;
   }
 
+  /** Whether `verify` would only refuse. Asked before the costs of waiting are made: a surplus comes in thousands. */
+  isFull(user: string, password: string, stored: StoredPassword): boolean {
+    return this.#underWay.size >= MAX_UNDER_WAY && !this.#underWay.has(this.#key(user, password, stored));
+  }
+
   /** `ttl` in milliseconds, 0 to remember nothing. */
   verify(user: string, password: string, stored: StoredPassword, ttl: number): Promise<boolean> {
     const known = this.recall(user, password, stored);
