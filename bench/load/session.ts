@@ -57,6 +57,7 @@ export class LoadSession implements CallEnds {
   readonly #late: number[] = [];
   #lateAt = 0;
   #issued = 0;
+  #ended = 0;
   #turn = 0;
   #stopping = false;
   #opening = 0;
@@ -107,7 +108,8 @@ export class LoadSession implements CallEnds {
       const messages = kind === "client" ? call.sentMessages : call.check.messages;
       this.#ledger.succeeded(call.intended, performance.now(), messages, received + sent);
     }
-    if (this.#order.calls > 0 && this.#ledger.calls >= this.#order.calls) this.#stop();
+    // Those that failed are over too: an order of calls that are all refused must end.
+    if (++this.#ended === this.#order.calls) this.#stop();
     if (this.#order.reconnect) void this.#replace(link);
     else this.#next(link);
     this.#settle();
