@@ -38,6 +38,7 @@ import { Offload, threadsPerWorker } from "./offload/offload.js";
 import { callerOptions, censusLimits, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
+import { compileChanges } from "./transform/route-changes.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
 import { type Security, securityFor } from "./tls/towards.js";
@@ -133,6 +134,10 @@ class Plane implements DataPlane {
       targets,
       gates: routes.routes.map((route) => this.gatehouse?.guardOf(route.api_id) ?? null),
       calls: this.rules.compile(
+        routes.routes.map((route) => route.definition),
+        settings,
+      ),
+      changes: compileChanges(
         routes.routes.map((route) => route.definition),
         settings,
       ),

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import type { EngineLimits } from "../http2/limits.js";
+import { nameProblem } from "../model/header-changes.js";
 import { DEFAULTS, ENGINE_DEFAULTS } from "./defaults.js";
 import {
   flag,
@@ -233,6 +234,22 @@ const connections = z
   )
   .prefault({});
 
+const requestId = z
+  .object(
+    {
+      /** Where it stands; empty = no id is sent. */
+      header: text()
+        .transform((name) => name.toLowerCase())
+        .refine((name) => name === "" || (nameProblem(name, false) === "" && !name.endsWith("-bin")), {
+          error: "must be the name of a header field of one's own, such as x-request-id",
+        }),
+      /** From whom one is kept that came with the call: nobody, trusted_proxies, everybody. */
+      trust: oneOf(["never", "proxies", "always"], "proxies"),
+    },
+    section,
+  )
+  .prefault({});
+
 const address = z
   .string({ error: "must be an address or a host name" })
   .regex(/^[^\s/]*$/, { error: "must be an address or a host name without a scheme, a path or spaces" })
@@ -281,6 +298,8 @@ export const settingsObject = z.object(
     connections,
     /** Ours: ends a call that is silent on both sides for so long; 0 = never. */
     stream_idle_timeout: seconds(0, 30 * DAY, 0),
+    /** Ours: an id for every forwarded call. */
+    request_id: requestId,
     /** Ours: bytes a worker may hold for slow receivers, all connections together. */
     max_buffered_bytes: whole(8 * MIB, 64 * GIB, DEFAULTS.maxBufferedBytes),
     ...gateSettings,

@@ -3,8 +3,9 @@
 // It travels to workers as plain data.
 
 import type { GateDocument } from "../keys/gate-schema.js";
-import type { TargetPolicy } from "./target-policy.js";
 import type { CallSettings } from "./call-settings.js";
+import type { HeaderChanges } from "./header-changes.js";
+import type { TargetPolicy } from "./target-policy.js";
 
 /** "http" and "h2c" both carry cleartext HTTP/2 and differ only in the port whitelist; "https" is TLS. */
 export type ListenProtocol = "http" | "h2c" | "https";
@@ -66,6 +67,8 @@ export interface ApiDefinition extends GateFields {
   readonly targeting?: TargetPolicy | undefined;
   /** Deadlines, breakers, retries, sizes of messages; absent where nothing is said about them. */
   readonly calls?: CallSettings | undefined;
+  /** What is changed in header lists; absent where nothing is. */
+  readonly headers?: HeaderChanges | undefined;
 }
 
 /** TLS towards the services of one definition; what is absent is the gateway's setting. */

@@ -10,6 +10,7 @@ import { readCallSettings } from "./call-settings.js";
 import { type DefinitionDocument, definitionSchema } from "./definition-schema.js";
 import { valueAt, withoutNulls } from "./document.js";
 import { checkGate } from "./gate-rules.js";
+import { readHeaderChanges } from "./header-changes.js";
 import { needsCleaning } from "./path.js";
 import { matchingOf } from "./path-rules.js";
 import { checkPort, mainProtocol } from "./ports.js";
@@ -78,6 +79,7 @@ class Judge {
     const calls = readCallSettings(this.#document, matchingOf(this.#settings), (at, message) =>
       this.error(at, message),
     );
+    const headers = readHeaderChanges(this.#document, matchingOf(this.#settings), this);
     if (!read.success) {
       for (const issue of read.error.issues) this.error(issue.path, issue.message);
       return undefined;
@@ -116,6 +118,7 @@ class Judge {
       ...transportSecurity(found),
       ...(targeting === undefined ? {} : { targeting }),
       ...(calls === undefined ? {} : { calls }),
+      ...(headers === undefined ? {} : { headers }),
     };
   }
 

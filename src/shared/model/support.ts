@@ -44,7 +44,6 @@ const VERSION_DEPTH = 3;
 const AUTH = "this way of authentication is not supported by this version";
 const SIGNATURE = "signatures of requests are not checked by this version";
 const SIZES = "size limits are not supported by this version";
-const HEADERS = "rewriting request metadata is not supported by this version, and a service may trust it";
 const BODIES = "gRPC messages are not rewritten";
 const CODE = "custom code is not run";
 const ANALYTICS = "no analytics are recorded";
@@ -62,8 +61,8 @@ const EXTENDED: Readonly<Record<string, Support>> = {
   transform_response: refused(BODIES, extended),
   transform_jq: refused(BODIES, extended),
   transform_jq_response: refused(BODIES, extended),
-  transform_headers: refused(HEADERS, extended),
-  transform_response_headers: ignored("response metadata is not rewritten by this version", extended),
+  transform_headers: supported,
+  transform_response_headers: supported,
   hard_timeouts: supported,
   circuit_breakers: supported,
   url_rewrites: supported,
@@ -90,12 +89,12 @@ const VERSION: Readonly<Record<string, Support>> = {
   "paths.white_list": supported,
   "paths.black_list": supported,
   use_extended_paths: supported,
-  global_headers: refused(HEADERS, unless("global_headers_disabled")),
-  global_headers_remove: refused(HEADERS, unless("global_headers_disabled")),
-  global_headers_disabled: quiet,
-  global_response_headers: ignored("response metadata is not rewritten by this version"),
-  global_response_headers_remove: ignored("response metadata is not rewritten by this version"),
-  global_response_headers_disabled: quiet,
+  global_headers: supported,
+  global_headers_remove: supported,
+  global_headers_disabled: supported,
+  global_response_headers: supported,
+  global_response_headers_remove: supported,
+  global_response_headers_disabled: supported,
   ignore_endpoint_case: supported,
   global_size_limit: refused(SIZES, unless("global_size_limit_disabled")),
   global_size_limit_disabled: quiet,
@@ -238,7 +237,7 @@ export const SUPPORT: Readonly<Record<string, Support>> = {
   is_oas: refused("its OAS companion may restrict what this file does not; only classic definitions are read"),
   application_protocol: refused("only HTTP/2 and gRPC are proxied"),
   json_rpc_version: refused("only HTTP/2 and gRPC are proxied"),
-  response_processors: ignored("response metadata is not rewritten by this version"),
+  response_processors: ignored("only header_injector changes responses here", hasOtherProcessors),
   CORS: ignored("answers to browsers are the service's own", inside("CORS", "enable")),
   cache_options: ignored(FOR_CACHE, inside("cache_options", "enable_cache")),
   enable_batch_request_support: ignored("batches are not supported"),
@@ -280,6 +279,11 @@ function checksHealth(ours: unknown): boolean {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
+}
+
+function hasOtherProcessors(parents: readonly Record<string, unknown>[]): boolean {
+  const list = parents[0]?.["response_processors"];
+  return !Array.isArray(list) || list.some((each) => !isRecord(each) || each["name"] !== "header_injector");
 }
 
 function hasChecks(value: unknown): boolean {

@@ -3,6 +3,7 @@
  * Must not know: how it was decided. Governed by: the contract in `gate.ts`. Runs: read once per call.
  */
 
+import type { Field } from "../../shared/http2/hpack/field.js";
 import type { StripPlan } from "./credentials/strip.js";
 import type { LimitSet } from "./limits/set.js";
 import type { ListReply } from "./rights/path-lists.js";
@@ -14,6 +15,10 @@ export interface Stamp {
 }
 
 export class Decision {
+  /** Fields that hang on nothing else, kept by the transforms that made them, and the claims of the token it is about. */
+  fields: (Field | undefined)[] | null = null;
+  claims: Readonly<Record<string, unknown>> | null = null;
+
   constructor(
     /** 0 when admitted, else the id of a row in `verdicts.ts`. */
     readonly verdict: number,

@@ -20,12 +20,14 @@ export class Call implements Timed {
   readonly plan: Plan;
   /** What the gate decided about it; null before that, and where nobody decides. */
   decision: Decision | null = null;
+  /** Its id, once a transform has asked for it; empty before. */
+  id = "";
   /** What is forwarded; null while the gate is still asking. */
   prepared: Prepared | null;
   /** It waits for a unit of a limit. */
   limits: Waiting | null = null;
-  /** What fills the plan's gaps. */
-  readonly volatile: readonly Field[];
+  /** What fills the plan's gaps, and then what transforms made of this call. */
+  volatile: readonly Field[];
   up: Stream | null = null;
   /** Where it waits for a connection or a name, null otherwise. */
   waiting: WaitingPlace | null = null;

@@ -63,6 +63,7 @@ function forTarget(plan: Plan, route: Route, target: Target, strip: StripPlan, p
   const fields: (Field | null)[] = [];
   const gaps: number[] = [];
   const sentAuthority = authorityOf(plan);
+  const change = plan.change === null ? null : plan.change.request;
   const authority = store.field(
     ":authority",
     route.preserveHost && sentAuthority !== "" ? sentAuthority : target.authority,
@@ -80,6 +81,7 @@ function forTarget(plan: Plan, route: Route, target: Target, strip: StripPlan, p
       placed = true;
     }
     if (strip.headers.includes(name.text) || DROPPED.has(name.text) || name.kind === FieldKind.HOST) continue;
+    if (change?.drop.has(name.text) === true) continue;
     if (field === null) {
       gaps.push(gap);
       fields.push(null);
@@ -98,8 +100,17 @@ function forTarget(plan: Plan, route: Route, target: Target, strip: StripPlan, p
     } else fields.push(field);
   }
   if (!placed) fields.push(authority);
-  if (forwardedAt < 0) fields.push(store.field("x-forwarded-for", plan.origin.address));
+  if (change?.drop.has("x-forwarded-for") === true) {
+    // Removed, or as the operator wrote it: as in Tyk nothing is added then.
+  } else if (forwardedAt < 0) fields.push(store.field("x-forwarded-for", plan.origin.address));
   else fields[forwardedAt] = like(store, fields[forwardedAt]!, `${forwarded}, ${plan.origin.address}`);
+  if (change !== null) {
+    fields.push(...change.fixed);
+    change.made.forEach((_, n) => {
+      fields.push(null);
+      gaps.push(plan.gaps + n);
+    });
+  }
   return new Outgoing(fields, gaps);
 }
 

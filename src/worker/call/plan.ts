@@ -10,6 +10,7 @@ import type { ApiGate } from "../admit/api-gate.js";
 import type { StripPlan } from "../admit/credentials/strip.js";
 import type { Balancer } from "../balance/balancer.js";
 import type { Route } from "../route/route.js";
+import type { BoundChange } from "../transform/bound-change.js";
 import type { Answer } from "./answers.js";
 import type { CallRule } from "./call-rules.js";
 import type { Scope } from "./decisions.js";
@@ -93,6 +94,8 @@ export class Plan {
   readonly timeoutMs: number;
   /** Its calls have a time that they must keep. */
   readonly timed: boolean;
+  /** What is changed in its calls' header lists; null where nothing is. Set right after it is made. */
+  change: BoundChange | null = null;
   /** What its decisions are remembered under; null before the first, and where none is. */
   scope: Scope | null = null;
   /** What is forwarded; made with the first decision that lets a call through. */

@@ -12,6 +12,8 @@ import type { Route } from "../route/route.js";
 import type { RouteTable } from "../route/table.js";
 import type { AllowList } from "../tls/allow-list.js";
 import type { PeerCertificate } from "../tls/peer-certificate.js";
+import { BoundChange } from "../transform/bound-change.js";
+import type { RouteChanges } from "../transform/route-changes.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { CallRule, RouteRules } from "./call-rules.js";
 import { isControlPath } from "./control-request.js";
@@ -31,6 +33,8 @@ export interface Rules {
   readonly gates: readonly (ApiGate | null)[];
   /** By route number, what is said about the course of calls; null where nothing is. */
   readonly calls: readonly (RouteRules | null)[];
+  /** By route number, what is changed in header lists; null where nothing is. */
+  readonly changes: readonly (RouteChanges | null)[];
   /** By route number, whose certificates may call; null where none is needed. */
   readonly allowed: readonly (AllowList | null)[];
   /** Where the primary answers `/tyk/…` of the main port; empty where the control API has a port of its own. */
@@ -89,6 +93,8 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
     gate,
     rule,
   });
+  const change = route === null ? null : (rules.changes[route.id]?.changeFor(method, path) ?? null);
+  if (change !== null) plan.change = new BoundChange(change, plan);
   if (route !== null && gate === null) plan.prepared = preparedFor(plan, null);
   return plan;
 }

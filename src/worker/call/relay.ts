@@ -118,6 +118,7 @@ export class Relay implements CallRunner {
    * (CVE-2023-44487) so costs its service nothing, and what came of the request meanwhile leaves together.
    */
   start(call: Call): void {
+    if (call.plan.change !== null) call.plan.change.fill(call);
     this.starting.push(call);
     this.turn.ask();
   }

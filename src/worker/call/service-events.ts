@@ -15,6 +15,7 @@ import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
 import { Ended, type Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { Caller } from "../downstream/caller.js";
+import { type BoundAnswer, tail } from "../transform/bound-change.js";
 import type { Link } from "../upstream/link.js";
 import { HealthCall } from "../upstream/probe.js";
 import { ANSWERS } from "./answers.js";
@@ -22,6 +23,7 @@ import type { Call } from "./call.js";
 import { Origin } from "./call-end.js";
 import { MessageMeter } from "./message-meter.js";
 import { MessageScreen } from "./message-screen.js";
+import type { RateFields } from "./rate-fields.js";
 import type { Relay } from "./relay.js";
 import { NO_PUSHBACK, readPushback } from "./retry.js";
 
@@ -52,7 +54,10 @@ export class ServiceEvents implements ConnectionEvents {
     }
     if (end) this.ends(call, list.grpcStatus);
     const session = call.decision === null ? null : call.decision.session;
-    if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
+    const { change } = call.plan;
+    if (change !== null && change.answer !== null && list.statusCode >= 200)
+      this.sendChanged(call, change.answer, list, memo, end);
+    else if (session === null || list.statusCode < 200) sendList(call.down, list, memo, end);
     else this.sendWithRates(call, list, memo, end);
     if (end) this.complete(call, up);
   }
@@ -81,6 +86,35 @@ export class ServiceEvents implements ConnectionEvents {
     }
     const base = blockFor(down, list, memo);
     sendTwo(down, base, blockLength, rates.block, length, end);
+  }
+
+  /** A response whose definition changes its fields: what all calls get is encoded once, this call's own behind it. */
+  private sendChanged(call: Call, answer: BoundAnswer, list: FieldList, memo: HeaderMemo | null, end: boolean): void {
+    const { down } = call;
+    if (down.state === State.CLOSED) return;
+    const { encoder } = down.connection;
+    const admission = call.decision === null || call.decision.session === null ? null : this.relay.admission;
+    const rates = admission === null ? null : admission.rates;
+    const ownRates = rates?.has(list) === true;
+    const known = memo === null || ownRates ? null : answer.blocks.find(memo, encoder.generation);
+    const tailLength = this.tailOf(call, answer, rates);
+    if (known !== null) return sendTwo(down, known, known.length, tail, tailLength, end);
+    const kept = ownRates ? rates.without(list) : list.fields;
+    const fields = answer.changed(kept, ownRates ? kept.length : list.length);
+    const length = encoder.encode(fields, fields.length);
+    if (memo !== null && !ownRates && !encoder.lastInserted)
+      answer.blocks.remember(memo, encoder.generation, encoder.out.slice(0, length));
+    sendTwo(down, encoder.out, length, tail, tailLength, end);
+  }
+
+  /** Leaves in `tail` what only this call gets, the values of its limits last. @returns its length */
+  private tailOf(call: Call, answer: BoundAnswer, rates: RateFields | null): number {
+    if (rates === null) return answer.tail(call, 0);
+    const { options, engine } = this.relay.admission!;
+    const length = rates.encode(call.decision!.limits, options.quotaHeaders, this.relay.now, engine.offset);
+    const at = answer.tail(call, length);
+    for (let i = 0; i < length; i++) tail[at + i] = rates.block[i]!;
+    return at + length;
   }
 
   trailers(up: Stream, list: FieldList, memo: HeaderMemo | null): void {
