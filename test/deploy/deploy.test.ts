@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments } from "yaml";
@@ -154,6 +154,44 @@ describe("the Kubernetes manifests", () => {
   });
 });
 
+/** Rendered by kubectl itself, which needs no cluster for that. */
+describe("the Kubernetes manifests for TLS", () => {
+  const kubectl = spawnSync("kubectl", ["kustomize", join(DEPLOY, "kubernetes-tls")], { encoding: "utf8" });
+  const missing = kubectl.error !== undefined && process.env["CI"] !== "true";
+  const skip = missing ? "kubectl is not installed" : false;
+  const documents = (): Json[] => {
+    assert.equal(kubectl.status, 0, kubectl.stderr);
+    return parseAllDocuments(kubectl.stdout).map((document) => document.toJS() as Json);
+  };
+  const named = (kind: string, name: string): Json => {
+    const found = documents().find((each) => each["kind"] === kind && each["metadata"]!["name"] === name);
+    assert.ok(found !== undefined, `${kind} ${name}`);
+    return found;
+  };
+
+  test("say TLS wherever the others say cleartext: ports, probes, settings", { skip }, () => {
+    const settings = JSON.parse(named("ConfigMap", "sluice")["data"]!["sluice.json"]!) as Json;
+    assert.equal(settings["http_server_options"]!["use_ssl"] as unknown, true);
+    for (const name of ["sluice", "sluice-pods", "sluice-control"])
+      assert.equal(named("Service", name)["spec"]!["ports"]![0]!["appProtocol"], "https");
+    const container = named("Deployment", "sluice")["spec"]!["template"]!["spec"]!["containers"]![0]!;
+    for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"])
+      assert.equal(container[probe]!["httpGet"]!["scheme"], "HTTPS");
+    const mounted = (container["volumeMounts"] as unknown as Json[]).map((each) => each["mountPath"]);
+    for (const pair of settings["http_server_options"]!["certificates"] as unknown as Json[])
+      for (const file of ["cert_file", "key_file"]) assert.ok(mounted.includes(dirname(pair[file]!) as Json & string));
+  });
+
+  test("differ from the others in TLS alone", { skip }, () => {
+    const plain = parseAllDocuments(text("kubernetes", "sluice.yaml"))[0]!.toJS() as Json;
+    const settings = JSON.parse(plain["data"]!["sluice.json"]!) as Json;
+    const secured = JSON.parse(named("ConfigMap", "sluice")["data"]!["sluice.json"]!) as Json;
+    const { http_server_options: _one, ...rest } = settings as Record<string, unknown>;
+    const { http_server_options: _other, ...same } = secured as Record<string, unknown>;
+    assert.deepEqual(same, rest);
+  });
+});
+
 describe("the systemd unit", () => {
   const unit = text("sluice.service");
 
@@ -162,14 +200,25 @@ describe("the systemd unit", () => {
     assert.equal(command, "dist/primary/main.js start --conf /etc/sluice/sluice.json");
     assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
     assert.match(unit, /^KillSignal=SIGTERM$/m);
+    const known = readFileSync(join(ROOT, "src", "primary", "serve.ts"), "utf8");
+    for (const signal of ["SIGHUP", "SIGTERM", "SIGUSR2"]) assert.ok(known.includes(`process.on("${signal}"`), signal);
     const usage = spawnSync(process.execPath, [MAIN, "help"], { encoding: "utf8" }).stdout;
     assert.match(usage, /sluice start/);
     assert.match(usage, /sluice lint/);
   });
 
+  test("waits longer for the end than the gateway takes with the settings beside it, and lets it write where they say", () => {
+    const settings = JSON.parse(text("sluice.json")) as Json;
+    assert.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1]) > drainSeconds(settings));
+    const writable = /^ReadWritePaths=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+    for (const folder of [settings["app_path"]!, settings["policies"]!["policy_path"]!])
+      assert.ok(writable.includes(`-${folder}`), folder);
+    assert.equal(settings["storage"]!["path"], `/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`);
+  });
+
   const verify = spawnSync("systemd-analyze", ["--version"]).status === 0;
   test("is well formed by systemd's own judgement", {
-    skip: verify ? false : "systemd-analyze is not installed",
+    skip: verify || process.env["CI"] === "true" ? false : "systemd-analyze is not installed",
   }, () => {
     const folder = mkdtempSync(join(tmpdir(), "sluice-unit-"));
     try {
