@@ -15,6 +15,7 @@ import { pino } from "pino";
 import { serve } from "../src/primary/serve.js";
 import { settingsObject } from "../src/shared/config/schema.js";
 import type { TcpHandle } from "../src/shared/messages.js";
+import { NO_FIGURES } from "../src/shared/observe/figures.js";
 import { runWorker } from "../src/worker/control.js";
 import type { CreateDataPlane } from "../src/worker/plane.js";
 
@@ -56,6 +57,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
       for (const socket of sockets) socket.destroy();
     },
     load: () => ({ connections: sockets.size, calls: 0 }),
+    figures: () => NO_FIGURES,
   };
 };
 

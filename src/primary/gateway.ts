@@ -8,6 +8,7 @@ import { CERTIFICATES_CHANGED } from "../shared/certificates/stored.js";
 import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
+import type { Sample } from "../shared/observe/figures.js";
 import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
 import { controlApp } from "./control/app.js";
 import { ControlPort } from "./control-port.js";
@@ -17,6 +18,8 @@ import { type Component, healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from 
 import { Keyspace } from "./keyspace.js";
 import { at, type Listener, Listeners } from "./listeners.js";
 import type { Loaded, LoadedSet } from "./loaded-set.js";
+import { Collection } from "./metrics/collection.js";
+import { OwnFigures } from "./metrics/own-figures.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { Rebalancer } from "./rebalance.js";
 import { Reloader } from "./reload.js";
@@ -63,6 +66,8 @@ export class Gateway {
   readonly #ticketing: Tickets;
   readonly #storedCertificates: StoredCertificates;
   readonly #expiry: ExpiryMonitor;
+  readonly #own = new OwnFigures();
+  readonly #collection: Collection;
   readonly #control: ControlPort;
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
@@ -96,6 +101,7 @@ export class Gateway {
     this.#storedCertificates = new StoredCertificates(open, log);
     this.#ticketing = new Tickets({ open, changed: (keys) => this.#setTickets(keys), log });
     this.#expiry = new ExpiryMonitor(log);
+    this.#collection = new Collection({ workers: () => this.#supervisor.workers, own: () => this.#ownFigures() });
     this.#reloader = new Reloader({
       load: options.load ?? (() => ({ problems: [] })),
       current: () => this.#set,
@@ -118,6 +124,11 @@ export class Gateway {
       tickets: () => this.#tickets,
       onGreeted: (worker) => this.#share(worker),
       onRelieved: () => this.#placement.workersChanged(),
+      onFigures: (worker, figures) => this.#collection.heard(worker, figures),
+      onEnded: (worker, died) => {
+        if (died) this.#own.deaths += 1;
+        this.#collection.left(worker);
+      },
       onReturned: (connections) => {
         for (const connection of connections) this.#placement.place(connection);
       },
@@ -144,6 +155,7 @@ export class Gateway {
     this.#serves = true;
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
+    this.#observe();
     this.#watchCertificates();
     this.#setHealth("");
   }
@@ -165,6 +177,7 @@ export class Gateway {
     const { log } = this.#options;
     log.info("rolling restart: new workers are started");
     const problem = await this.#supervisor.renew(this.#settings.graceful_shutdown_timeout_duration * 1_000);
+    this.#own.restarts[problem === "" ? "done" : "refused"] += 1;
     if (problem === "") log.info("rolling restart: every worker is new");
     else log.error({ problem }, "rolling restart refused: the workers go on as they are");
     return problem;
@@ -225,6 +238,7 @@ export class Gateway {
     this.#control.settle("new");
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
+    this.#observe();
     this.#watchCertificates();
     await this.#ticketing.configure(set.served);
     return "";
@@ -313,7 +327,30 @@ export class Gateway {
       reload: () => this.reload(),
       renew: () => this.renew(),
       certificatesChanged: () => inTime(this.#recertify(), CERTIFICATES_MS),
+      metrics: async () => (this.#collection.enabled ? this.#collection.text() : undefined),
       log: this.#options.log,
+    });
+  }
+
+  #observe(): void {
+    const { settings, definitions } = this.#set.served;
+    this.#collection.configure(
+      settings,
+      definitions.map((definition) => definition.api_id),
+    );
+  }
+
+  #ownFigures(): Sample[] {
+    const { served, leftOut } = this.#set;
+    return this.#own.read({
+      version: this.#options.version,
+      workers: this.#supervisor.workers.filter((worker) => worker.ready).length,
+      apis: served.definitions.length,
+      leftOut: leftOut.length,
+      ready: this.#notReady === "",
+      reloadRefused: this.#refusedReload !== undefined,
+      storeUp: this.#keyspace.health?.ok,
+      certificates: this.certificateExpiries(),
     });
   }
 
@@ -351,6 +388,7 @@ export class Gateway {
   }
 
   #setRefused(reason: string): void {
+    this.#own.reloads[reason === "" ? "done" : "refused"] += 1;
     const failure = { name: "reload", componentType: "configuration", status: "fail", output: reason } as const;
     this.#refusedReload = reason === "" ? undefined : { ...failure, since: Date.now() };
     this.#setHealth(this.#notReady);
@@ -386,6 +424,7 @@ export class Gateway {
     this.#reloader.end();
     this.#watch.close();
     this.#rebalancer.stop();
+    this.#collection.end();
   }
 
   async #abandon(): Promise<void> {

@@ -6,6 +6,7 @@
 import cluster from "node:cluster";
 import type { Logger } from "pino";
 import type { HealthState, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { Figures } from "../shared/observe/figures.js";
 import type { StoreChange } from "../shared/store/store.js";
 import { BackOff } from "./back-off.js";
 import { TargetHealth } from "./target-health.js";
@@ -24,6 +25,10 @@ export interface SupervisorOptions {
   readonly onGreeted: (worker: WorkerProcess) => void;
   /** Workers can take more than before. */
   readonly onRelieved: () => void;
+  /** What a worker has counted since it told last. */
+  readonly onFigures: (worker: WorkerProcess, figures: Figures) => void;
+  /** Its last word has been heard; `died`: nobody had told it to end. */
+  readonly onEnded: (worker: WorkerProcess, died: boolean) => void;
   /** Connections that a dead worker never took over. */
   readonly onReturned: (connections: Connection[]) => void;
 }
@@ -267,6 +272,7 @@ export class Supervisor {
       ready: (worker) => this.#ready(slot, worker),
       relieved: this.#options.onRelieved,
       targets: (worker, down) => this.#targetHealth.heard(worker, down),
+      figures: (worker, figures) => this.#options.onFigures(worker, figures),
       refused: (worker, problem) => this.#refused(slot, worker, problem),
       ended: (worker, how) => this.#workerEnded(slot, worker, how),
     };
@@ -298,6 +304,7 @@ export class Supervisor {
     const retired = this.#retired.delete(worker) || heir;
     if (!retired) slot.worker = undefined;
     this.#targetHealth.ended(worker);
+    this.#options.onEnded(worker, !retired && !this.#ending);
     const returned = worker.takeBack();
     if (this.#ending) {
       for (const connection of returned) connection.handle.close();

@@ -17,6 +17,7 @@ import {
   type ToWorker,
   type WorkerConfig,
 } from "../shared/messages.js";
+import type { Figures } from "../shared/observe/figures.js";
 import type { StoreChange } from "../shared/store/store.js";
 
 /** An accepted connection that no worker has taken over yet. */
@@ -33,6 +34,8 @@ export interface WorkerEvents {
   relieved(): void;
   /** It has found out which targets are down. */
   targets(worker: WorkerProcess, down: readonly string[]): void;
+  /** It tells what it has counted since it told last. */
+  figures(worker: WorkerProcess, figures: Figures): void;
   /** It cannot serve this configuration, or it speaks another version: starting it again would not help. */
   refused(worker: WorkerProcess, problem: string): void;
   /** The process has ended and every message it had sent has been read. What it never took over can be taken back. */
@@ -52,6 +55,8 @@ export class WorkerProcess {
   /** Who waits for the answer to a configuration or to news, by generation or id. */
   readonly #configuring = new Map<number, (problem: string) => void>();
   readonly #telling = new Map<number, () => void>();
+  readonly #observing = new Map<number, () => void>();
+  #observations = 0;
   #health: HealthState;
   readonly #tickets: () => TicketKeys;
   /** In the order of their ids, the last of which is #sent. */
@@ -180,6 +185,18 @@ export class WorkerProcess {
     this.#telling.delete(id);
   }
 
+  /** Resolves when its figures have come, or will not come any more. */
+  observe(): Promise<void> {
+    // One that does not answer is not asked again and again.
+    if (!this.ready || this.#observing.size > 1) return Promise.resolve();
+    this.#observations += 1;
+    const id = this.#observations;
+    return new Promise((resolve) => {
+      this.#observing.set(id, resolve);
+      this.#send({ type: "observe", id });
+    });
+  }
+
   /** The port is closed: its connections are to be drained. */
   leave(port: number): void {
     this.#send({ type: "unlisten", port });
@@ -235,6 +252,11 @@ export class WorkerProcess {
         return;
       case "targets":
         this.#events.targets(this, message.down);
+        return;
+      case "figures":
+        this.#events.figures(this, message.figures);
+        this.#observing.get(message.id)?.();
+        this.#observing.delete(message.id);
         return;
       case "drained":
         return;
@@ -293,8 +315,10 @@ export class WorkerProcess {
   #nobodyAnswers(): void {
     for (const resolve of this.#configuring.values()) resolve("the worker died while it took the configuration");
     for (const resolve of this.#telling.values()) resolve();
+    for (const resolve of this.#observing.values()) resolve();
     this.#configuring.clear();
     this.#telling.clear();
+    this.#observing.clear();
   }
 
   // Handles are sent one after the other and confirmed in that order; shared listening sockets are the first ones.

@@ -10,10 +10,11 @@ import type { Certificates } from "./certificates/collection.js";
 import type { Settings } from "./config.js";
 import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
 import type { Policy } from "./model/policy.js";
+import type { Figures } from "./observe/figures.js";
 import type { StoreChange } from "./store/store.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** One port as the primary opens it and as the worker knows it again beside each connection. */
 export interface Port {
@@ -89,6 +90,8 @@ export type ToWorker =
   | { readonly type: "connection"; readonly id: number; readonly port: number }
   /** So many of its connections are asked to come back, which brings them to another worker. */
   | { readonly type: "move"; readonly connections: number }
+  /** What it has counted is to be told. */
+  | { readonly type: "observe"; readonly id: number }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
   /** `silentMs`: so long may connections that have said nothing yet be heard before they are told to go. */
   | { readonly type: "drain"; readonly timeoutMs: number; readonly silentMs: number };
@@ -105,6 +108,8 @@ export type ToPrimary =
   | { readonly type: "applied"; readonly id: number }
   /** From the worker that checks targets: those that are down, all of them. */
   | { readonly type: "targets"; readonly down: readonly string[] }
+  /** After `observe`; and with id 0 once more before it leaves. */
+  | { readonly type: "figures"; readonly id: number; readonly figures: Figures }
   | { readonly type: "drained" };
 
 /**
@@ -143,9 +148,19 @@ const WORKER_TYPES: readonly string[] = [
   "pipe",
   "connection",
   "move",
+  "observe",
   "drain",
 ];
-const PRIMARY_TYPES: readonly string[] = ["hello", "configured", "load", "busy", "applied", "targets", "drained"];
+const PRIMARY_TYPES: readonly string[] = [
+  "hello",
+  "configured",
+  "load",
+  "busy",
+  "applied",
+  "targets",
+  "figures",
+  "drained",
+];
 
 export function encodeMessage(message: ToWorker | ToPrimary): Buffer {
   return coder.encode(message);

@@ -24,6 +24,8 @@ import { type PipeConstructor, TakeOver } from "./take-over.js";
 const REPORT_MS = 100;
 // After the drain's own timeout nothing should be left; what still is left then is a defect and must not hold the host.
 const LAST_RESORT_MS = 2_000;
+// A primary that reads nothing is not waited for.
+const LAST_WORDS_MS = 500;
 const DEFAULT_DRAIN_MS = 30_000;
 
 /** Runs this process as a worker until the primary ends it; `exit` flushes what must be flushed and leaves. */
@@ -81,6 +83,16 @@ class Control {
     if (process.connected) process.send?.(encodeMessage(message), undefined, undefined, ignore);
   }
 
+  /** `sent` is called when everything is in the channel, or there is nobody to read it. */
+  #sendLast(message: ToPrimary, sent: () => void): void {
+    if (!process.connected) return sent();
+    const late = setTimeout(sent, LAST_WORDS_MS);
+    process.send?.(encodeMessage(message), undefined, undefined, () => {
+      clearTimeout(late);
+      sent();
+    });
+  }
+
   receive(bytes: unknown, handle: Handle | undefined): void {
     const message = decodeToWorker(bytes);
     if (message === undefined) {
@@ -131,6 +143,9 @@ class Control {
         return;
       case "health":
         this.#plane.health(message.state);
+        return;
+      case "observe":
+        this.send({ type: "figures", id: message.id, figures: this.#plane.figures() });
         return;
       case "move":
         this.#plane.move(message.connections);
@@ -220,7 +235,8 @@ class Control {
   #leave(code: number): void {
     clearTimeout(this.#lastResort);
     if (code !== 0) this.#log.error("connections were left after the drain's timeout");
-    this.send({ type: "drained" });
-    this.#exit(code);
+    // What was counted since the primary asked last would be lost with the process.
+    if (this.#config !== undefined) this.send({ type: "figures", id: 0, figures: this.#plane.figures() });
+    this.#sendLast({ type: "drained" }, () => this.#exit(code));
   }
 }

@@ -18,6 +18,7 @@ import { resetStream } from "../shared/http2/send-control.js";
 import type { Stream } from "../shared/http2/stream.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { ApiDefinition, Target } from "../shared/model/api-definition.js";
+import type { Figures } from "../shared/observe/figures.js";
 import type { StoreChange } from "../shared/store/store.js";
 import { Admission } from "./call/admission.js";
 import { ANSWERS } from "./call/answers.js";
@@ -34,6 +35,7 @@ import { plainTransport, type Transport } from "./downstream/transport.js";
 import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
+import { Observatory } from "./observe/observatory.js";
 import { Offload, threadsPerWorker } from "./offload/offload.js";
 import { callerOptions, censusLimits, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
@@ -70,6 +72,7 @@ class Plane implements DataPlane {
   private upstreamContext!: UpstreamContext;
   private upstreams!: Upstreams;
   private healthChecks: HealthChecks | null = null;
+  private readonly observatory: Observatory;
   private ended = false;
   private gatehouse: Gatehouse | null = null;
   private readonly rules = new RuleBook((open, { api_id }, { path, method, returnMs }) => {
@@ -95,6 +98,15 @@ class Plane implements DataPlane {
       log: hooks.log,
       admit: (transport, port) => this.admit(transport, port),
       changed: () => this.pendingChanged(),
+    });
+    this.observatory = new Observatory({
+      clock: this.clock,
+      relay: this.relay,
+      tls: this.tls,
+      callers: this.callers,
+      budget: () => this.callerContext?.engine.budget ?? null,
+      gatehouse: () => this.gatehouse,
+      offload: () => this.offload,
     });
     const questions = {
       healthFor: (path: string) => this.healthFor(path),
@@ -154,6 +166,10 @@ class Plane implements DataPlane {
     this.upstreams.keepOnly(new Set(targets));
     this.healthChecks?.apply();
     this.markKeyFields();
+    this.observatory.configure(
+      settings,
+      config.definitions.map((definition) => definition.api_id),
+    );
   }
 
   /** What callers put their keys into is a secret on the wire, and worth knowing again among many. */
@@ -325,6 +341,10 @@ class Plane implements DataPlane {
     this.relay.health = state;
   }
 
+  figures(): Figures {
+    return this.observatory.figures();
+  }
+
   load(): Load {
     return { connections: this.callers.size + this.tls.pending, calls: this.relay.calls };
   }
@@ -413,6 +433,7 @@ class Plane implements DataPlane {
     this.healthChecks?.end();
     this.upstreams?.destroy();
     this.http1.close();
+    this.observatory.end();
     const { latest } = this.relay.deadlines;
     if (latest > 0) this.hooks.log.info({ ms: latest }, "the most by which a deadline was kept late");
     const { resolve } = this.draining;

@@ -4,6 +4,7 @@
 
 import type { Logger } from "pino";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { Figures } from "../shared/observe/figures.js";
 import type { StoreChange } from "../shared/store/store.js";
 
 export interface DataPlane {
@@ -31,6 +32,8 @@ export interface DataPlane {
    */
   drain(timeoutMs: number, silentMs: number): Promise<void>;
   load(): Load;
+  /** What was counted since the last time, and how things stand. */
+  figures(): Figures;
 }
 
 /** What the worker's process offers to its data plane. */

@@ -43,6 +43,7 @@ export class Desk {
   certificateNews = 0;
   renewals = 0;
   refusal = "";
+  metrics: string | undefined = "";
   /** What workers say to news. */
   applied = true;
 
@@ -88,6 +89,7 @@ export class Desk {
         this.certificateNews += 1;
         return this.applied;
       },
+      metrics: async () => this.metrics,
       log: pino({ level: "silent" }),
     });
   }

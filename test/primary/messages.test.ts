@@ -34,6 +34,7 @@ const TO_WORKER: ToWorker[] = [
   { type: "unlisten", port: 65_535 },
   { type: "changed", id: 7, change: { command: "KeySpaceUpdateNotification", payload: "a,b" } },
   { type: "connection", id: 2 ** 40, port: 8080 },
+  { type: "observe", id: 9 },
   { type: "drain", timeoutMs: 30_000, silentMs: 0 },
 ];
 
@@ -42,6 +43,11 @@ const TO_PRIMARY: ToPrimary[] = [
   { type: "configured", generation: 3, problem: "" },
   { type: "load", adopted: 2 ** 40, connections: 100_000, calls: 0 },
   { type: "applied", id: 7 },
+  {
+    type: "figures",
+    id: 9,
+    figures: { methods: [], ends: [], samples: [{ name: "a", labels: { b: "c" }, value: 0.5 }] },
+  },
   { type: "drained" },
 ];
 

@@ -14,16 +14,15 @@ import { guard } from "./guard.js";
 import { KeyDesk } from "./key-desk.js";
 import { keyListRoutes } from "./key-list.js";
 import { keyRoutes } from "./keys.js";
+import { metricsRoutes } from "./metrics.js";
 import { operationRoutes } from "./operation.js";
 import { organisationRoutes } from "./organisations.js";
 import { policyRoutes } from "./policies.js";
 
 export function controlApp(control: ControlContext): Hono {
   const app = new Hono({ strict: false });
-  app.use(
-    "/tyk/*",
-    guard(() => control.settings().secret),
-  );
+  const guarded = guard(() => control.settings().secret);
+  app.use("/tyk/*", guarded);
   const desk = new KeyDesk(control);
   keyListRoutes(app, desk);
   keyRoutes(app, desk);
@@ -33,6 +32,7 @@ export function controlApp(control: ControlContext): Hono {
   cacheRoutes(app, control);
   certificateRoutes(app, control);
   operationRoutes(app, control);
+  metricsRoutes(app, control, guarded);
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));
   app.onError((error) => {

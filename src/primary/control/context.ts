@@ -28,5 +28,7 @@ export interface ControlContext {
   readonly renew: () => Promise<string>;
   /** Certificates of the store have changed; resolves with whether every worker has them. */
   readonly certificatesChanged: () => Promise<boolean>;
+  /** Prometheus' text; undefined where metrics are off. */
+  readonly metrics: () => Promise<string | undefined>;
   readonly log: Logger;
 }

@@ -69,6 +69,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("post", "/tyk/restart", "Replace every worker without ending a call", "Outcome", [503]),
   op("get", "/tyk/health", "Not enabled, as in Tyk by default", "Outcome", [400], "", ["api_id"]),
   op("get", "/tyk/schema", "What may be sent, as JSON Schema", "Outcome", []),
+  op("get", "/tyk/metrics", "What Prometheus scrapes; /metrics of the control port is the same", "Metrics", [404]),
   op("get", "/tyk/openapi.json", "This document", "Document", []),
 ];
 
@@ -180,4 +181,5 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
   Definition: { ...open, description: "A classic API definition; GET /tyk/schema describes its fields" },
   Definitions: { type: "array", items: { $ref: "#/components/schemas/Definition" } },
   Document: open,
+  Metrics: { type: "string", description: "Prometheus' text format 0.0.4, as text/plain" },
 };

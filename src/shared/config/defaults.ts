@@ -32,6 +32,8 @@ export const DEFAULTS = {
   expiryReminder: 86_400,
   /** Per worker: everything queued for slow receivers. Half of a small container's memory with two workers. */
   maxBufferedBytes: 256 * 1024 * 1024,
+  /** A busy service has some dozens; each costs about forty numbers per worker and as many lines of text. */
+  methodsPerApi: 200,
   upstream: {
     minConnections: 1,
     /** Few, because calls of many callers share one write: engine.md, idea 3. */

@@ -250,6 +250,18 @@ const requestId = z
   )
   .prefault({});
 
+/** Ours: what `/metrics` of the control port tells. */
+const metrics = z
+  .object(
+    {
+      enabled: flag(true),
+      /** Methods of one API that are told apart; the others are counted as "other". */
+      methods_per_api: whole(0, 10_000, DEFAULTS.methodsPerApi),
+    },
+    section,
+  )
+  .prefault({});
+
 const address = z
   .string({ error: "must be an address or a host name" })
   .regex(/^[^\s/]*$/, { error: "must be an address or a host name without a scheme, a path or spaces" })
@@ -296,6 +308,9 @@ export const settingsObject = z.object(
     engine,
     upstream,
     connections,
+    metrics,
+    /** Ours: `/metrics` needs no secret, wherever the control port is bound; on a loopback address it never needs one. */
+    metrics_public: flag(),
     /** Ours: ends a call that is silent on both sides for so long; 0 = never. */
     stream_idle_timeout: seconds(0, 30 * DAY, 0),
     /** Ours: an id for every forwarded call. */

@@ -3,6 +3,7 @@
 // a few comparisons and integer operations.
 // Contract: the heads of admit/gate.ts and admit/limits/limit.ts. Runs once per call of an API with a gate.
 
+import { GrpcStatus, grpcStatusOfHttp } from "../../shared/grpc/status.js";
 import { FieldKind } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Decision } from "../admit/decision.js";
@@ -16,9 +17,11 @@ import type * as verdicts from "../admit/verdicts.js";
 import { sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
+import { Origin } from "./call-end.js";
 import { Decisions, type Scope } from "./decisions.js";
 import { preparedFor } from "./forwarding.js";
 import { scopeText } from "./key-fields.js";
+import { textOfField } from "./list-text.js";
 import type { Plan } from "./plan.js";
 import type { Rules } from "./planner.js";
 import { RateFields } from "./rate-fields.js";
@@ -145,14 +148,14 @@ export class Admission {
       fields,
     };
     const { down, plan } = call;
-    this.relay.finish(call);
+    this.relay.finish(call, Origin.GATEWAY, row.grpc, row.counted);
     this.relay.answer(down, answer, plan.grpc && !this.options.httpAnswers, plan.head);
   }
 
   /** A list's own answer (`method_actions` reply). */
   private reply(call: Call, reply: NonNullable<Decision["reply"]>): void {
     const { down, plan } = call;
-    this.relay.finish(call);
+    this.relay.finish(call, Origin.GATEWAY, reply.code < 400 ? GrpcStatus.OK : grpcStatusOfHttp(reply.code), "reply");
     const store = down.connection.shared.fields;
     const fields = Object.entries(reply.headers).map(([name, value]) => store.field(name.toLowerCase(), value));
     const type = fields.find((field) => field.name.kind === FieldKind.CONTENT_TYPE)?.value ?? "text/plain";
@@ -160,18 +163,6 @@ export class Admission {
     sendText(down, reply.code, type, reply.data, plan.head, false, more);
     this.relay.linger(down);
   }
-}
-
-/** Several fields of one name are joined: cookies with "; ", all else with ", " (RFC 9113 8.2.3, RFC 9110 5.2). */
-function textOfField(list: FieldList, name: string): string | undefined {
-  let value: string | undefined;
-  for (let i = 0; i < list.length; i++) {
-    const field = list.fields[i]!;
-    if (field.name.text !== name) continue;
-    if (value === undefined) value = field.value;
-    else value += (field.name.kind === FieldKind.COOKIE ? "; " : ", ") + field.value;
-  }
-  return value;
 }
 
 function realm(name: string): string {

@@ -6,6 +6,7 @@
 import { GrpcStatus } from "../../shared/grpc/status.js";
 import type { Link } from "../upstream/link.js";
 import type { Call } from "./call.js";
+import type { Plan } from "./plan.js";
 
 export const Origin = {
   /** The service's own response, complete. */
@@ -28,6 +29,8 @@ export interface CallWatcher {
    * response of the service.
    */
   ended(call: Call, origin: number, status: number, reason: string): void;
+  /** A request that is no call: the gateway has answered it by itself. */
+  answered(plan: Plan): void;
 }
 
 export interface AttemptWatcher {

@@ -81,6 +81,8 @@ export class Call implements Timed {
   meter: MessageMeter | null = null;
   /** The request's messages, where they are limited; those of the response are in `meter`. */
   requestScreen: MessageScreen | null = null;
+  /** Those that are only counted. */
+  requestMeter: MessageMeter | null = null;
   /** The request's DATA so far, held for sending it again: the first piece, then the others. */
   heldBlock: ReadBlock | null = null;
   heldStart = 0;

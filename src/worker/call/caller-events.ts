@@ -19,6 +19,7 @@ import { ANSWERS } from "./answers.js";
 import { Call } from "./call.js";
 import { Origin } from "./call-end.js";
 import { ControlRequest } from "./control-request.js";
+import { MessageMeter } from "./message-meter.js";
 import { MessageScreen } from "./message-screen.js";
 import type { Plan } from "./plan.js";
 import { makePlan } from "./planner.js";
@@ -90,6 +91,7 @@ export class CallerEvents implements ConnectionEvents {
 
   private answerLocally(down: Stream, plan: Plan): void {
     const { relay } = this;
+    relay.watcher?.answered(plan);
     if (plan.answer !== null) {
       relay.answer(down, plan.answer, plan.grpc, plan.head);
       return;
@@ -124,6 +126,10 @@ export class CallerEvents implements ConnectionEvents {
       return;
     }
     if (call.plan.rule !== null && !this.passes(call, block, first, last)) return;
+    if (this.relay.watcher !== null && call.plan.grpc && call.requestScreen === null) {
+      call.requestMeter ??= new MessageMeter();
+      call.requestMeter.pass(block.buf, first, last);
+    }
     if (up === null) {
       // Padding waits for nobody.
       if (first !== start) giveCredit(down, end - start - (last - first), false);

@@ -102,6 +102,8 @@ export class Plan {
   prepared: Prepared | null = null;
   /** The same for other paths, where rewrites look at the key: the last few. */
   rewrites: Prepared[] | null = null;
+  /** What its calls are counted in, and by whom is not known here (observe/). */
+  tally: object | null = null;
   readonly gaps: number;
 
   constructor(parts: PlanParts) {

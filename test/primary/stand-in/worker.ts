@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import net from "node:net";
 import { pino } from "pino";
 import type { Load, TcpHandle, WorkerConfig } from "../../../src/shared/messages.js";
+import { NO_FIGURES } from "../../../src/shared/observe/figures.js";
 import { runWorker } from "../../../src/worker/control.js";
 import type { DataPlane, PlaneHooks } from "../../../src/worker/plane.js";
 
@@ -29,6 +30,11 @@ class LinePlane implements DataPlane {
   }
 
   tickets(): void {}
+
+  figures() {
+    return NO_FIGURES;
+  }
+
   targets(): void {}
 
   changed(): void {}

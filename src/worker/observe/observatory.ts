@@ -1,0 +1,99 @@
+// What a worker can tell of itself, put together. Responsible for one answer per question of the primary, and for what is
+// told last, when the worker ends. Must not know: IPC, how figures are shown. Runs: per collection.
+
+import type { Clock } from "../../shared/base/clock.js";
+import type { Settings } from "../../shared/config.js";
+import type { Budget } from "../../shared/http2/budget.js";
+import type { Figures, Sample } from "../../shared/observe/figures.js";
+import type { Call } from "../call/call.js";
+import type { Relay } from "../call/relay.js";
+import type { Caller } from "../downstream/caller.js";
+import type { Gatehouse } from "../gatehouse.js";
+import type { Offload } from "../offload/offload.js";
+import type { TlsFront } from "../tls/front.js";
+import { GateReadings } from "./gate-readings.js";
+import { Increments } from "./increments.js";
+import { ProcessReadings } from "./process-readings.js";
+import { Tally } from "./tally.js";
+import { readTargets } from "./target-readings.js";
+
+/** The parts of the data plane that are looked at. */
+export interface Observed {
+  readonly clock: Clock;
+  readonly relay: Relay;
+  readonly tls: TlsFront;
+  readonly callers: ReadonlySet<Caller>;
+  budget(): Budget | null;
+  gatehouse(): Gatehouse | null;
+  offload(): Offload | null;
+}
+
+export class Observatory {
+  private readonly observed: Observed;
+  private readonly increments = new Increments();
+  private readonly gate = new GateReadings();
+  private process: ProcessReadings | null = null;
+  private tally: Tally | null = null;
+
+  constructor(observed: Observed) {
+    this.observed = observed;
+  }
+
+  /** Off costs a comparison per call; what was counted until then is still told. */
+  configure(settings: Settings, apis: Iterable<string>): void {
+    const { metrics } = settings;
+    if (metrics.enabled) {
+      this.tally ??= new Tally(this.observed.clock, metrics.methods_per_api);
+      this.tally.most = metrics.methods_per_api;
+      this.process ??= new ProcessReadings();
+    }
+    if (this.tally !== null) this.tally.served = new Set(apis);
+    this.observed.relay.watcher = metrics.enabled ? this.tally : null;
+  }
+
+  figures(): Figures {
+    const samples: Sample[] = [];
+    this.process?.read(samples, this.increments);
+    this.readOwn(samples);
+    const gatehouse = this.observed.gatehouse();
+    if (gatehouse !== null) this.gate.read(gatehouse, this.observed.offload(), samples, this.increments);
+    readTargets(this.observed.relay.rules?.targets ?? [], samples);
+    if (this.tally === null) return { methods: [], ends: [], samples };
+    this.countOpen(this.tally);
+    const { methods, ends, unrouted } = this.tally.take();
+    for (const [reason, value] of unrouted)
+      samples.push({ name: "sluice_unrouted_requests_total", labels: { reason }, value });
+    return { methods, ends, samples };
+  }
+
+  end(): void {
+    this.process?.end();
+  }
+
+  private readOwn(into: Sample[]): void {
+    const { relay, tls, callers } = this.observed;
+    const gauge = (name: string, value: number): void => {
+      into.push({ name, labels: {}, value });
+    };
+    gauge("sluice_connections", callers.size);
+    gauge("sluice_handshakes_pending", tls.pending);
+    gauge("sluice_buffered_bytes", this.observed.budget()?.held ?? 0);
+    gauge("sluice_replay_bytes", relay.held.pinned);
+    gauge("sluice_deadline_lateness_seconds", relay.deadlines.latest / 1_000);
+    const { full, resumed, failed } = tls.counts;
+    this.increments.add(into, "sluice_tls_handshakes_total", full, { result: "full" });
+    this.increments.add(into, "sluice_tls_handshakes_total", resumed, { result: "resumed" });
+    for (const [result, total] of Object.entries(failed))
+      this.increments.add(into, "sluice_tls_handshakes_total", total, { result });
+  }
+
+  /** Counted when somebody asks: nothing is to be done per call for it. */
+  private countOpen(tally: Tally): void {
+    for (const caller of this.observed.callers) {
+      for (const stream of caller.connection.streams.all()) {
+        const call = stream.owner as Call | null;
+        if (call !== null && call.control === null && call.plan.route !== null) tally.of(call.plan).open++;
+      }
+    }
+  }
+}
