@@ -34,6 +34,8 @@ export const DEFAULTS = {
   maxBufferedBytes: 256 * 1024 * 1024,
   /** A busy service has some dozens; each costs about forty numbers per worker and as many lines of text. */
   methodsPerApi: 200,
+  /** About 2 MB of text a second; a line costs some microseconds. */
+  logLinesPerSecond: 5_000,
   upstream: {
     minConnections: 1,
     /** Few, because calls of many callers share one write: engine.md, idea 3. */

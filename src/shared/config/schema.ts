@@ -21,6 +21,7 @@ import {
   whole,
 } from "./fields.js";
 import { gateSettings } from "./gate-settings.js";
+import { LOG_FIELDS } from "./log-fields.js";
 
 const DAY = 86_400;
 const MIB = 1024 * 1024;
@@ -262,6 +263,29 @@ const metrics = z
   )
   .prefault({});
 
+const accessLogs = z
+  .object(
+    {
+      enabled: flag(),
+      /** Which fields a line has; empty = all of them. */
+      template: z
+        .array(z.enum(LOG_FIELDS, { error: `must be one of ${LOG_FIELDS.join(", ")}` }), {
+          error: "must be a list of fields",
+        })
+        .default([]),
+      /** Ours: only calls that did not end with OK. */
+      errors_only: flag(),
+      /** Ours: which share of the calls gets a line. */
+      share: share(1),
+      /** Ours: lines that a worker writes in a second; what is more is only counted. */
+      max_per_second: whole(1, 1_000_000, DEFAULTS.logLinesPerSecond),
+      /** Ours: a file that lines are appended to; empty = standard output. */
+      file: text(),
+    },
+    section,
+  )
+  .prefault({});
+
 const address = z
   .string({ error: "must be an address or a host name" })
   .regex(/^[^\s/]*$/, { error: "must be an address or a host name without a scheme, a path or spaces" })
@@ -309,6 +333,7 @@ export const settingsObject = z.object(
     upstream,
     connections,
     metrics,
+    access_logs: accessLogs,
     /** Ours: `/metrics` needs no secret, wherever the control port is bound; on a loopback address it never needs one. */
     metrics_public: flag(),
     /** Ours: ends a call that is silent on both sides for so long; 0 = never. */

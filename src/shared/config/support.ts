@@ -64,6 +64,5 @@ export const SETTINGS_SUPPORT: Readonly<Record<string, Support>> = {
   dns_cache: ignored("names are resolved again as upstream.resolve_interval says"),
   track_404_logs: quiet,
   opentelemetry: ignored("traces are not supported by this version"),
-  access_logs: ignored("an access log is not supported by this version"),
   monitor: ignored("events are not sent"),
 };

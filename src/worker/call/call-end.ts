@@ -4,6 +4,7 @@
 // Runs once per call; while nobody listens it costs a comparison.
 
 import { GrpcStatus } from "../../shared/grpc/status.js";
+import type { Stream } from "../../shared/http2/stream.js";
 import type { Link } from "../upstream/link.js";
 import type { Call } from "./call.js";
 import type { Plan } from "./plan.js";
@@ -30,7 +31,7 @@ export interface CallWatcher {
    */
   ended(call: Call, origin: number, status: number, reason: string): void;
   /** A request that is no call: the gateway has answered it by itself. */
-  answered(plan: Plan): void;
+  answered(plan: Plan, down: Stream): void;
 }
 
 export interface AttemptWatcher {

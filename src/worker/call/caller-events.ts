@@ -91,7 +91,7 @@ export class CallerEvents implements ConnectionEvents {
 
   private answerLocally(down: Stream, plan: Plan): void {
     const { relay } = this;
-    relay.watcher?.answered(plan);
+    relay.watcher?.answered(plan, down);
     if (plan.answer !== null) {
       relay.answer(down, plan.answer, plan.grpc, plan.head);
       return;

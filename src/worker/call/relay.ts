@@ -304,6 +304,7 @@ export class Relay implements CallRunner {
       call.uncredited += up.dropped;
     }
     this.settle(call, Origin.SERVICE, status);
+    call.link = null;
     call.attempts++;
     call.interim = 0;
     call.waitsToRetry = true;
@@ -394,6 +395,7 @@ export class Relay implements CallRunner {
     if (call.slot >= 0) this.deadlines.remove(call);
     this.settle(call, origin, status);
     if (this.watcher !== null && call.control === null) this.watcher.ended(call, origin, status, reason);
+    call.link = null;
     this.calls--;
     if (call.heldBlock !== null) this.held.release(call);
     call.down.owner = null;
@@ -416,6 +418,5 @@ export class Relay implements CallRunner {
     if (this.attempts !== null && (link !== null || origin === Origin.NETWORK)) {
       this.attempts.attempted(call, link, origin, status);
     }
-    call.link = null;
   }
 }

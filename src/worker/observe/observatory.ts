@@ -1,6 +1,7 @@
 // What a worker can tell of itself, put together. Responsible for one answer per question of the primary, and for what is
 // told last, when the worker ends. Must not know: IPC, how figures are shown. Runs: per collection.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../shared/base/clock.js";
 import type { Settings } from "../../shared/config.js";
 import type { Budget } from "../../shared/http2/budget.js";
@@ -11,11 +12,13 @@ import type { Caller } from "../downstream/caller.js";
 import type { Gatehouse } from "../gatehouse.js";
 import type { Offload } from "../offload/offload.js";
 import type { TlsFront } from "../tls/front.js";
+import { AccessLog } from "./access-log.js";
 import { GateReadings } from "./gate-readings.js";
 import { Increments } from "./increments.js";
 import { ProcessReadings } from "./process-readings.js";
 import { Tally } from "./tally.js";
 import { readTargets } from "./target-readings.js";
+import { together } from "./watchers.js";
 
 /** The parts of the data plane that are looked at. */
 export interface Observed {
@@ -34,6 +37,9 @@ export class Observatory {
   private readonly gate = new GateReadings();
   private process: ProcessReadings | null = null;
   private tally: Tally | null = null;
+  private log: AccessLog | null = null;
+  /** Of logs before this one. */
+  private dropped = 0;
 
   constructor(observed: Observed) {
     this.observed = observed;
@@ -48,7 +54,17 @@ export class Observatory {
       this.process ??= new ProcessReadings();
     }
     if (this.tally !== null) this.tally.served = new Set(apis);
-    this.observed.relay.watcher = metrics.enabled ? this.tally : null;
+    this.openLog(settings);
+    this.observed.relay.watcher = together([metrics.enabled ? this.tally : null, this.log]);
+  }
+
+  /** Opened anew with every configuration: a file that was renamed meanwhile is left to whoever did that. */
+  private openLog({ access_logs, hash_keys }: Settings): void {
+    const before = this.log;
+    if (before !== null && before.options.file === "" && isDeepStrictEqual(before.options, access_logs)) return;
+    this.dropped += before?.dropped ?? 0;
+    before?.end();
+    this.log = access_logs.enabled ? new AccessLog(access_logs, hash_keys, this.observed.clock) : null;
   }
 
   figures(): Figures {
@@ -67,6 +83,7 @@ export class Observatory {
   }
 
   end(): void {
+    this.log?.flush();
     this.process?.end();
   }
 
@@ -80,6 +97,7 @@ export class Observatory {
     gauge("sluice_buffered_bytes", this.observed.budget()?.held ?? 0);
     gauge("sluice_replay_bytes", relay.held.pinned);
     gauge("sluice_deadline_lateness_seconds", relay.deadlines.latest / 1_000);
+    this.increments.add(into, "sluice_log_lines_dropped_total", this.dropped + (this.log?.dropped ?? 0));
     const { full, resumed, failed } = tls.counts;
     this.increments.add(into, "sluice_tls_handshakes_total", full, { result: "full" });
     this.increments.add(into, "sluice_tls_handshakes_total", resumed, { result: "resumed" });
