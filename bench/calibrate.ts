@@ -32,7 +32,8 @@ const calibrateWith = async (
   for (let round = 0; round < plan.rounds; round++) {
     for (const client of ["own", "h2load"] as const) {
       plan.progress(`calibrating ${scenario.name}: round ${round + 1}/${plan.rounds} ${client}`);
-      const run = driveThrough(stage, contender, { scenario, seconds: plan.seconds, client, rate: 0 });
+      const { seconds, processes } = plan;
+      const run = driveThrough(stage, contender, { scenario, seconds, client, rate: 0, processes });
       const sample = await takeSample(contender, run);
       if (typeof sample === "string") return `calibration of ${scenario.name} failed: ${sample}`;
       found[client].push(sample.cpuPerUnit);

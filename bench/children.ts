@@ -29,11 +29,15 @@ const OUTPUT_KEPT = 4096;
 const STOP_GRACE_MS = 3000;
 const living = new Set<Child>();
 
+/** Servers lie in sbin, which few people have on their PATH: it is looked into beside each bin that they have. */
+const withSbin = (folder: string): string[] =>
+  /\/bin\/?$/.test(folder) ? [folder, folder.replace(/bin\/?$/, "sbin")] : [folder];
+
 export const onPath = (program: string): string | null => {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", "/usr/local/sbin"];
-  for (const folder of folders) {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  for (const folder of folders.flatMap(withSbin)) {
     const file = join(folder, program);
-    if (folder !== "" && existsSync(file)) return file;
+    if (existsSync(file)) return file;
   }
   return null;
 };
@@ -56,8 +60,17 @@ const prefix = (cores: string): string[] => {
   ];
 };
 
-/** `cores` is a list as taskset reads it ("0" or "1-3"); empty = wherever the kernel likes. */
-export const startChild = (name: string, command: Command, cores: string, input?: string): Child => {
+/**
+ * `cores` is a list as taskset reads it ("0" or "1-3"); empty = wherever the kernel likes. With `input` the child's stdout is the caller's to
+ * read; with `stdinStays` so is the end of its stdin.
+ */
+export const startChild = (
+  name: string,
+  command: Command,
+  cores: string,
+  input?: string,
+  stdinStays = false,
+): Child => {
   const [file = "", ...args] = [...prefix(cores), onPath(command.file) ?? command.file, ...command.args];
   const started = spawn(file, args, {
     detached: true,
@@ -72,8 +85,10 @@ export const startChild = (name: string, command: Command, cores: string, input?
   started.stderr?.on("data", keep);
   // A child that ends before it has read everything is noticed by its code.
   started.stdin?.on("error", () => {});
-  if (input !== undefined) started.stdin?.end(input);
-  else started.stdout?.on("data", keep);
+  if (input !== undefined) {
+    started.stdin?.write(input);
+    if (!stdinStays) started.stdin?.end();
+  } else started.stdout?.on("data", keep);
   const ended = new Promise<number>((resolve) => {
     started.once("error", (error) => {
       output += String(error);

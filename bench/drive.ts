@@ -23,13 +23,22 @@ export interface Drive {
   /** Calls per second in the open loop; 0 = closed. */
   readonly rate: number;
   readonly serviceName: string;
+  /** Processes of our client, or threads of h2load; null = as many as saturate the proxy where there are cores for them. */
+  readonly processes: number | null;
 }
+
+/** A worker of Sluice carries calls about as fast as two of our clients can check them. */
+const CLIENTS_PER_WORKER = 2;
+
+/** One core of the load's is the service's; of connections each process must have one. */
+export const loadProcesses = (workers: number, loadCores: number, connections: number): number =>
+  Math.max(1, Math.min(CLIENTS_PER_WORKER * workers, loadCores - 1, connections));
 
 /** One run through a contender of the stage. */
 export const driveThrough = (
   stage: Pick<Stage, "serviceName">,
   contender: Contender,
-  run: Pick<Drive, "scenario" | "seconds" | "client" | "rate">,
+  run: Pick<Drive, "scenario" | "seconds" | "client" | "rate" | "processes">,
 ): Drive => ({
   ...run,
   port: contender.port,
@@ -85,18 +94,24 @@ export const orderOf = (drive: Drive): LoadOrder => {
 };
 
 export const drive = async (run: Drive): Promise<Outcome> => {
-  const cores = placeOnCores(run.scenario.workers).load;
-  if (run.client === "own") return runOwnClient(orderOf(run), cores);
-  if (run.client === "grpc-js") return runGrpcJs(orderOf(run), cores);
+  const { scenario } = run;
+  const cores = placeOnCores(scenario.workers).load;
+  const order = orderOf(run);
+  // Where all share all cores there are none to spare.
+  const spare = cores === "" ? 1 : cores.split(",").length;
+  const processes = run.processes ?? loadProcesses(scenario.workers, spare, order.connections);
+  if (run.client === "own") return runOwnClient(order, cores, processes);
+  if (run.client === "grpc-js") return runGrpcJs(order, cores);
   return runH2load({
     port: run.port,
-    tls: run.scenario.tls !== "none",
-    path: pathOf(run.scenario, run.serviceName),
-    connections: run.scenario.connections * run.workers,
-    streams: run.scenario.streams,
+    tls: order.tls,
+    path: order.path,
+    connections: order.connections,
+    streams: order.streams,
     seconds: run.seconds,
-    requestFile: requestFile(run.scenario.requestBytes),
-    replyBytes: run.scenario.replyBytes,
+    requestFile: requestFile(order.requestBytes),
+    replyBytes: order.replyBytes,
     cores,
+    threads: processes,
   });
 };

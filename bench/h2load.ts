@@ -16,6 +16,7 @@ export interface H2loadRun {
   readonly requestFile: string;
   readonly replyBytes: number;
   readonly cores: string;
+  readonly threads: number;
 }
 
 const number = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? 0);
@@ -53,6 +54,7 @@ export const readSummary = (text: string, replyBytes: number): Outcome => {
 export const runH2load = async (run: H2loadRun): Promise<Outcome> => {
   const args = [
     `-c${run.connections}`,
+    `-t${Math.min(run.threads, run.connections)}`,
     `-m${run.streams}`,
     `-D${run.seconds}`,
     `-d${run.requestFile}`,

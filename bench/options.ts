@@ -13,6 +13,8 @@ export interface Options {
   readonly base: string | null;
   readonly rounds: number;
   readonly seconds: number;
+  /** null = by scenario and machine. */
+  readonly processes: number | null;
   readonly keep: boolean;
   readonly readme: boolean;
 }
@@ -26,6 +28,8 @@ export const USAGE = `usage: npm run bench -- [options]
   --client NAME      drive with own | h2load | grpc-js instead of what the scenario prefers
   --rounds N         how often each pair is repeated (default 3 with --quick, 5 otherwise, 9 with --base)
   --seconds N        how long one round lasts (default 1 with --quick, 2 otherwise)
+  --load-processes N processes of our client, or threads of h2load, that share the load (default by scenario: as many as it takes to
+                     saturate the proxy, where there are cores for them)
   --base REV         compare this revision of Sluice with the working tree
   --profile          also take a CPU profile of one worker under each scenario and print the top functions
   --json             print the results as JSON lines and nothing else on stdout
@@ -62,6 +66,7 @@ export const readOptions = (args: readonly string[]): Options => {
         client: { type: "string" },
         rounds: { type: "string" },
         seconds: { type: "string" },
+        "load-processes": { type: "string" },
         base: { type: "string" },
         profile: { type: "boolean" },
         json: { type: "boolean" },
@@ -80,6 +85,12 @@ export const readOptions = (args: readonly string[]): Options => {
   const client = values.client === undefined ? null : known("client", [values.client as string], CLIENTS)[0]!;
   const rounds = positive("rounds", values.rounds as string | undefined, base !== null ? 9 : quick ? 3 : 5);
   if (!Number.isInteger(rounds)) throw new UsageError("--rounds takes a whole number");
+  const processes = values["load-processes"] as string | undefined;
+  if (
+    processes !== undefined &&
+    !(Number.isInteger(Number(processes)) && Number(processes) > 0 && Number(processes) <= 64)
+  )
+    throw new UsageError(`--load-processes takes a whole number from 1 to 64, not "${processes}"`);
   return {
     quick,
     scenarios: known(
@@ -94,6 +105,7 @@ export const readOptions = (args: readonly string[]): Options => {
     base,
     rounds,
     seconds: positive("seconds", values.seconds as string | undefined, quick ? 1 : 2),
+    processes: processes === undefined ? null : Number(processes),
     keep: values["no-keep"] !== true,
     readme: values.readme === true,
   };

@@ -78,7 +78,7 @@ export const profileScenario = async (scenario: Scenario, say: (text: string) =>
     return stage.stop();
   }
   const client = chooseClient(scenario, null);
-  await drive(driveThrough(stage, contender, { scenario, seconds: SECONDS, client, rate: 0 }));
+  await drive(driveThrough(stage, contender, { scenario, seconds: SECONDS, client, rate: 0, processes: null }));
   await contender.child.stop();
   const profile = busiest(join(stage.folder, contender.peer.name));
   await stage.stop();

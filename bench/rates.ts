@@ -28,6 +28,7 @@ const findCarried = async (stage: Stage, scenario: Scenario, plan: RoundsPlan): 
     seconds: FIND_SECONDS,
     client: "own",
     rate: 0,
+    processes: plan.processes,
     serviceName: stage.serviceName,
   });
   return {

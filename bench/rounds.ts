@@ -50,6 +50,8 @@ export interface RoundsPlan {
   readonly rounds: number;
   readonly seconds: number;
   readonly client: string | null;
+  /** Of the load; null = by scenario. */
+  readonly processes: number | null;
   readonly progress: (text: string) => void;
 }
 
@@ -145,7 +147,9 @@ const verify = async (
     if (scenario.reconnect) parts.push(...new Array<typeof checked>(WARM_TRIES - 1).fill(checked));
     for (const part of parts) {
       if (warmed >= WARM_CONNECTIONS && scenario.reconnect) break;
-      const outcome = await drive(driveThrough(stage, contender, { ...part, client: "own", rate }));
+      const outcome = await drive(
+        driveThrough(stage, contender, { ...part, client: "own", rate, processes: plan.processes }),
+      );
       const failures = failureText(outcome.failures);
       if (failures !== "" || outcome.calls === 0)
         failed.set(contender.peer.name, failures || "not one call came through");
@@ -170,7 +174,8 @@ export const runRounds = async (
       const { name, title } = contender.peer;
       if (failed.has(name)) continue;
       plan.progress(`${scenario.name}: round ${round + 1}/${plan.rounds} ${title}`);
-      const run = driveThrough(stage, contender, { scenario, seconds: plan.seconds, client, rate });
+      const { seconds, processes } = plan;
+      const run = driveThrough(stage, contender, { scenario, seconds, client, rate, processes });
       const sample = await takeSample(contender, run);
       if (typeof sample === "string") failed.set(name, sample);
       else samples.get(name)!.push(sample);

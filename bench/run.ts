@@ -114,6 +114,7 @@ const main = async (): Promise<number> => {
     rounds: options.rounds,
     seconds: options.seconds,
     client: options.client,
+    processes: options.processes,
     progress: progressTo(process.stderr.isTTY === true),
   };
   if (onPath("h2load") === null) say("h2load is not installed: our own client drives everything");

@@ -127,7 +127,7 @@ const writeReplies = (root: string, sizes: ReadonlySet<number>): void => {
   }
 };
 
-const serviceCommand = (name: string, port: number, root: string, tls: Certificate | null) => {
+const serviceCommand = (name: string, port: number, root: string, workers: number, tls: Certificate | null) => {
   const files = tls === null ? [] : [join(root, "service.key"), join(root, "service.crt")];
   if (tls !== null) {
     writeFileSync(files[0]!, tls.key);
@@ -137,7 +137,7 @@ const serviceCommand = (name: string, port: number, root: string, tls: Certifica
     return {
       file: "nghttpd",
       args: [
-        "-n1",
+        `-n${workers}`,
         "-m1000",
         "-w20",
         "-W24",
@@ -168,7 +168,11 @@ export const buildStage = async (scenarios: readonly Scenario[], peers: readonly
   const serviceName = first.service === "nghttpd" && onPath("nghttpd") !== null ? "nghttpd" : "echo";
   const servicePort = await freePort();
   const backTls = first.tls === "both" ? makeCertificate() : null;
-  const service = startChild(serviceName, serviceCommand(serviceName, servicePort, folder, backTls), cores.load);
+  const service = startChild(
+    serviceName,
+    serviceCommand(serviceName, servicePort, folder, first.workers, backTls),
+    cores.load,
+  );
   await untilListening(service, servicePort);
   const redis = first.store === "redis" && first.keys > 0 ? await startRedisServer(cores.load) : null;
   const contenders: Contender[] = [];

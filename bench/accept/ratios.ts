@@ -28,6 +28,7 @@ export const acceptRounds = (
     rounds: plan.rounds,
     seconds: ROUND_SECONDS,
     client: null,
+    processes: null,
     progress: plan.progress,
   });
 

@@ -35,7 +35,7 @@ const costs = ratioGroup(
   ]),
 );
 
-const roundsPlan = (plan: AcceptPlan): RoundsPlan => ({ ...plan, seconds: 2, client: null });
+const roundsPlan = (plan: AcceptPlan): RoundsPlan => ({ ...plan, seconds: 2, client: null, processes: null });
 
 /** Runs `judge` on a stage with the subject and `peers`; a subject that does not start is a failed line. */
 const onStage = async (

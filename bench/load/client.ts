@@ -48,6 +48,11 @@ export interface CallEnds {
 
 let nextSerial = 1;
 
+/** For processes that share a load: calls are told apart by their number, and take their key by it. */
+export const numberCallsFrom = (serial: number): void => {
+  nextSerial = serial;
+};
+
 export class ClientLink extends Link {
   readonly order: LoadOrder;
   readonly #ends: CallEnds;
@@ -167,7 +172,7 @@ export class ClientLink extends Link {
       return;
     }
     if (status !== "0") {
-      this.#finish(call, `grpc-status ${status} ${fieldOf(fields, "grpc-message")}`.trim());
+      this.#finish(call, `grpc-status ${status} ${plainMessage(fieldOf(fields, "grpc-message"))}`.trim());
       return;
     }
     this.#finish(call, call.check.missing() ?? (call.half ? null : "answer before the request was complete"));
@@ -235,4 +240,13 @@ export class ClientLink extends Link {
 const fieldOf = (fields: readonly Field[], name: string): string => {
   for (const field of fields) if (field.name === name) return field.value;
   return "";
+};
+
+/** As the service meant it; as it came where it is not well written. */
+const plainMessage = (sent: string): string => {
+  try {
+    return decodeURIComponent(sent);
+  } catch {
+    return sent;
+  }
 };

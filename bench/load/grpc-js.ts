@@ -1,17 +1,22 @@
 /**
  * The scenarios driven by an independent client, `@grpc/grpc-js`, at a low rate: it must see the same statuses as ours. Same order on stdin,
- * same outcome on stdout. Must not share checking code with our client beyond the expected bytes.
+ * same share on stdout. Must not share checking code with our client beyond the expected bytes.
  */
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { Ledger } from "./ledger.js";
 import { message, PREFIX_BYTES } from "./message.js";
 import type { LoadOrder } from "./order.js";
 import { takeReply } from "./take.js";
+import { keyOfCall, keyToken } from "./token.js";
 
 const order = JSON.parse(readFileSync(0, "utf8")) as LoadOrder;
 const ledger = new Ledger();
 const AT_ONCE = 8;
+/** Calls per second over all lanes, or the order's rate where that is lower: the question is what comes back, not how fast. */
+const LOW_RATE = 400;
+const DEADLINE_MS = 20_000;
 const same = (bytes: Buffer): Buffer => bytes;
 
 /** grpc-js adds and takes off the prefix itself. */
@@ -26,7 +31,7 @@ const method: grpc.MethodDefinition<Buffer, Buffer> = {
   responseDeserialize: same,
 };
 const service = grpc.makeGenericClientConstructor({ call: method }, "bench.Load");
-const clients = Array.from({ length: Math.min(order.connections, AT_ONCE) }, () => {
+const makeClient = (): grpc.Client => {
   const credentials = order.tls
     ? grpc.credentials.createSsl(null, null, null, { rejectUnauthorized: false })
     : grpc.credentials.createInsecure();
@@ -34,7 +39,7 @@ const clients = Array.from({ length: Math.min(order.connections, AT_ONCE) }, () 
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": -1,
   });
-});
+};
 
 const stampless = (total: number): Buffer => body(total).subarray(4);
 const right = (received: Buffer, total: number): boolean =>
@@ -71,9 +76,9 @@ const listen = (call: grpc.ClientReadableStream<Buffer>, running: Running, next:
   call.on("end", () => running.ended(null));
 };
 
-const streamed = (client: grpc.Client, metadata: grpc.Metadata, running: Running): void => {
+const streamed = (client: grpc.Client, metadata: grpc.Metadata, options: grpc.CallOptions, running: Running): void => {
   if (order.kind === "client") {
-    const call = client.makeClientStreamRequest(method.path, same, same, metadata, {}, (error, reply) => {
+    const call = client.makeClientStreamRequest(method.path, same, same, metadata, options, (error, reply) => {
       if (reply !== undefined) running.received.push(reply);
       running.ended(error);
     });
@@ -82,10 +87,10 @@ const streamed = (client: grpc.Client, metadata: grpc.Metadata, running: Running
     return;
   }
   if (order.kind === "server") {
-    listen(client.makeServerStreamRequest(method.path, same, same, request(0), metadata), running, () => {});
+    listen(client.makeServerStreamRequest(method.path, same, same, request(0), metadata, options), running, () => {});
     return;
   }
-  const call = client.makeBidiStreamRequest(method.path, same, same, metadata);
+  const call = client.makeBidiStreamRequest(method.path, same, same, metadata, options);
   let sent = 0;
   const send = (): void => {
     if (sent++ < order.messages) call.write(request(0));
@@ -104,15 +109,21 @@ const bytesOf = (running: Running): number => {
   return order.kind === "bidi" ? received + sent : received;
 };
 
+const metadataOf = (serial: number): grpc.Metadata => {
+  const metadata = new grpc.Metadata();
+  const hex = serial.toString(16);
+  if (order.varying) metadata.set("traceparent", `00-${hex.padStart(32, "0")}-${hex.padStart(16, "0")}-01`);
+  const values = order.authorizations ?? [];
+  if ((order.keys ?? 0) > 0) metadata.set("authorization", keyToken(keyOfCall(serial, order.keys!)));
+  else if (values.length > 0) metadata.set("authorization", values[serial % values.length]!);
+  return metadata;
+};
+
 const one = (client: grpc.Client, serial: number): Promise<void> =>
   new Promise((resolve) => {
     const started = performance.now();
-    const metadata = new grpc.Metadata();
-    if (order.varying)
-      metadata.set(
-        "traceparent",
-        `00-${serial.toString(16).padStart(32, "0")}-${serial.toString(16).padStart(16, "0")}-01`,
-      );
+    const metadata = metadataOf(serial);
+    const options: grpc.CallOptions = order.varying ? { deadline: Date.now() + DEADLINE_MS + serial } : {};
     let over = false;
     const running: Running = {
       received: [],
@@ -125,20 +136,32 @@ const one = (client: grpc.Client, serial: number): Promise<void> =>
         resolve();
       },
     };
-    if (order.kind !== "unary") return streamed(client, metadata, running);
-    client.makeUnaryRequest(method.path, same, same, request(0), metadata, {}, (error, reply) => {
+    if (order.kind !== "unary") return streamed(client, metadata, options, running);
+    client.makeUnaryRequest(method.path, same, same, request(0), metadata, options, (error, reply) => {
       if (reply !== undefined) running.received.push(reply);
       running.ended(error);
     });
   });
 
-const end = performance.now() + order.seconds * 1000;
+const lanes = Math.min(order.connections, AT_ONCE);
+const interval = (lanes * 1000) / Math.min(LOW_RATE, order.rate > 0 ? order.rate : LOW_RATE);
+const began = performance.now();
+const end = began + order.seconds * 1000;
 let serial = 0;
-const lane = async (client: grpc.Client): Promise<void> => {
-  while (performance.now() < end) await one(client, serial++);
+
+const lane = async (): Promise<void> => {
+  let client = makeClient();
+  for (let turn = 0; performance.now() < end && (order.calls === 0 || serial < order.calls); turn++) {
+    if (order.reconnect && turn > 0) {
+      client.close();
+      client = makeClient();
+    }
+    await one(client, ++serial);
+    await pause(Math.max(0, began + (turn + 1) * interval - performance.now()));
+  }
+  client.close();
 };
 
-ledger.begin(performance.now());
-await Promise.all(clients.map(lane));
-for (const client of clients) client.close();
+ledger.begin(began);
+await Promise.all(Array.from({ length: lanes }, lane));
 process.stdout.write(JSON.stringify(ledger.outcome()), () => process.exit(0));

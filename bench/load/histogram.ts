@@ -7,6 +7,12 @@ const STEPS = 64;
 const STEP_BITS = 6;
 const POWERS = 36;
 
+/** As it travels between processes: only buckets that hold something, as pairs of place and count. */
+export interface HistogramData {
+  readonly buckets: readonly (readonly [number, number])[];
+  readonly max: number;
+}
+
 export class Histogram {
   readonly counts = new Float64Array(STEPS * POWERS);
   total = 0;
@@ -38,6 +44,22 @@ export class Histogram {
       if (seen >= wanted) return Math.min(topOf(i), this.max);
     }
     return this.max;
+  }
+
+  data(): HistogramData {
+    const buckets: [number, number][] = [];
+    for (let i = 0; i < this.counts.length; i++) if (this.counts[i]! > 0) buckets.push([i, this.counts[i]!]);
+    return { buckets, max: this.max };
+  }
+
+  static from({ buckets, max }: HistogramData): Histogram {
+    const histogram = new Histogram();
+    for (const [bucket, count] of buckets) {
+      histogram.counts[bucket] = count;
+      histogram.total += count;
+    }
+    histogram.max = max;
+    return histogram;
   }
 
   add(other: Histogram): void {

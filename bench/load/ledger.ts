@@ -1,5 +1,5 @@
 /** Counts what the calls came to: successes, failures by reason, durations. Must not know connections. Runs once per call. */
-import type { Outcome } from "../outcome.js";
+import { latencyOf, type Share } from "../outcome.js";
 import { Histogram } from "./histogram.js";
 
 const REASONS_KEPT = 20;
@@ -38,8 +38,7 @@ export class Ledger {
     this.failures.set(kept, (this.failures.get(kept) ?? 0) + 1);
   }
 
-  outcome(): Outcome {
-    const us = (share: number): number => this.durations.percentile(share) / 1000;
+  outcome(): Share {
     const cpu = process.cpuUsage();
     return {
       calls: this.calls,
@@ -47,9 +46,9 @@ export class Ledger {
       bytes: this.bytes,
       seconds: Math.max(1e-9, (this.#lastEnd - this.#started) / 1000),
       failures: Object.fromEntries(this.failures),
-      latency:
-        this.calls === 0 ? null : { p50: us(0.5), p99: us(0.99), p999: us(0.999), max: this.durations.max / 1000 },
+      latency: this.calls === 0 ? null : latencyOf(this.durations),
       clientNs: (cpu.user + cpu.system) * 1000,
+      durations: this.durations.data(),
     };
   }
 }

@@ -1,10 +1,18 @@
-/** The load client as a process: an order as JSON on stdin, one outcome as JSON on stdout. */
-import { readFileSync } from "node:fs";
-import type { Outcome } from "../outcome.js";
+/**
+ * The load client as a process: an order as one line of JSON on stdin; "ready" on stdout once all connections stand; calls begin when
+ * stdin ends, so that several processes begin together; then one share as JSON on stdout. Must not know how many processes there are.
+ */
+import { createInterface } from "node:readline";
+import type { Share } from "../outcome.js";
+import { numberCallsFrom } from "./client.js";
 import type { LoadOrder } from "./order.js";
 import { LoadSession } from "./session.js";
 
-const order = JSON.parse(readFileSync(0, "utf8")) as LoadOrder;
+const lines = createInterface({ input: process.stdin });
+const begin = new Promise<void>((resolve) => lines.once("close", resolve));
+const order = await new Promise<LoadOrder>((resolve) =>
+  lines.once("line", (line) => resolve(JSON.parse(line) as LoadOrder)),
+);
 
 /** Bulk streams on connections of their own: they are checked like all calls but not timed. */
 const besideOrder = (): LoadOrder => ({
@@ -30,17 +38,22 @@ const stormOrder = (): LoadOrder => ({
   reconnect: true,
 });
 
-const main = async (): Promise<Outcome> => {
-  const others: Promise<Outcome>[] = [];
+const main = async (): Promise<Share> => {
+  numberCallsFrom(1 + (order.firstSerial ?? 0));
+  const ready = (): Promise<void> => {
+    process.stdout.write("ready\n");
+    return begin;
+  };
+  const others: Promise<Share>[] = [];
   if (order.beside > 0) others.push(new LoadSession(besideOrder()).run());
   if (order.storm > 0) others.push(new LoadSession(stormOrder()).run());
-  const outcome = await new LoadSession(order).run();
+  const share = await new LoadSession(order).run(ready);
   const failures = Object.assign(
     {},
     ...(await Promise.all(others)).map((other) => other.failures),
-    outcome.failures,
+    share.failures,
   ) as Record<string, number>;
-  return { ...outcome, failures };
+  return { ...share, failures };
 };
 
 process.stdout.write(JSON.stringify(await main()), () => process.exit(0));

@@ -29,6 +29,8 @@ export interface LoadOrder {
   readonly reconnect: boolean;
   /** Each call carries one of so many keys (token.ts); absent or 0 = none. */
   readonly keys?: number;
+  /** The number before the first call's: processes that share a load do not take the same turns. */
+  readonly firstSerial?: number;
   /** Values of `authorization` that the calls take in turns; absent = no such field. */
   readonly authorizations?: readonly string[];
 }
@@ -55,3 +57,31 @@ export const echoOrder = (port: number, change: Partial<LoadOrder> = {}): LoadOr
   reconnect: false,
   ...change,
 });
+
+/** A whole number in equal parts, the remainder one by one to the first. */
+const share = (whole: number, parts: number, part: number): number =>
+  Math.floor(whole / parts) + (part < whole % parts ? 1 : 0);
+
+/** Far enough apart that no run of one process reaches the numbers of the next. */
+const SERIALS_APART = 1 << 27;
+
+/**
+ * One order for several processes: connections, calls and what runs beside are divided, the rate goes by connections. Never more processes
+ * than connections, for each must have one; and a number of calls to each where a number was ordered.
+ */
+export const splitOrder = (order: LoadOrder, processes: number): LoadOrder[] => {
+  const most = order.calls > 0 ? Math.min(order.connections, order.calls) : order.connections;
+  const parts = Math.max(1, Math.min(processes, most));
+  return Array.from({ length: parts }, (_, part): LoadOrder => {
+    const connections = share(order.connections, parts, part);
+    return {
+      ...order,
+      connections,
+      calls: share(order.calls, parts, part),
+      rate: (order.rate * connections) / order.connections,
+      beside: share(order.beside, parts, part),
+      storm: share(order.storm, parts, part),
+      firstSerial: (order.firstSerial ?? 0) + part * SERIALS_APART,
+    };
+  });
+};

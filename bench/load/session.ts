@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Outcome } from "../outcome.js";
+import type { Share } from "../outcome.js";
 import { type Call, type CallEnds, ClientLink } from "./client.js";
 import { Ledger } from "./ledger.js";
 import type { LoadOrder } from "./order.js";
@@ -68,8 +68,8 @@ export class LoadSession implements CallEnds {
     this.#drainMs = drainMs;
   }
 
-  /** Runs the whole order and hands back what came of it. */
-  async run(): Promise<Outcome> {
+  /** Runs the whole order and hands back what came of it. Once all connections stand, `whenReady` says when calls may begin. */
+  async run(whenReady: () => Promise<void> = async () => {}): Promise<Share> {
     try {
       for (let i = 0; i < this.#order.connections; i++)
         this.#links.push(new ClientLink(await openSocket(this.#order), this.#order, this));
@@ -78,6 +78,7 @@ export class LoadSession implements CallEnds {
       this.close();
       return this.#ledger.outcome();
     }
+    await whenReady();
     const done = new Promise<void>((resolve) => {
       this.#finished = resolve;
     });
