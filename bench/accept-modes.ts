@@ -57,6 +57,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
       for (const socket of sockets) socket.destroy();
     },
     load: () => ({ connections: sockets.size, calls: 0 }),
+    explain: () => Promise.reject(new Error("nothing is known here")),
     figures: () => NO_FIGURES,
   };
 };

@@ -12,6 +12,13 @@ export type Command =
       readonly conf: string | undefined;
       readonly file: string;
     }
+  | {
+      readonly name: "explain";
+      readonly conf: string | undefined;
+      /** As typed; what is missing has its default later. */
+      readonly question: Readonly<Record<string, unknown>>;
+      readonly json: boolean;
+    }
   | { readonly name: "version" }
   | { readonly name: "help" }
   | { readonly name: "wrong"; readonly problem: string };
@@ -22,6 +29,9 @@ usage: sluice start [--conf FILE] [--workers N]   serve until SIGTERM or SIGINT
        sluice lint  [--conf FILE]                 check settings and definitions; exit code 1 lists every problem
        sluice keys  export|import [--conf FILE] [--file FILE]
                                                   keys of the store as lines of JSON, to or from FILE or the pipe
+       sluice explain --path /pkg.Service/Method [--conf FILE] [--port P] [--authority A] [--method POST]
+                      [--header "name: value"]... [--peer IP] [--json]
+                                                  step by step what would become of a call; exit code 1 if it would be refused
        sluice version
        sluice help
 
@@ -29,6 +39,7 @@ usage: sluice start [--conf FILE] [--workers N]   serve until SIGTERM or SIGINT
   --workers N     worker processes, over the setting "workers"; by default one per core this process may use
 `;
 
+const QUESTION = ["port", "authority", "path", "method", "header", "peer", "json"] as const;
 const MOST_WORKERS = 1_024;
 
 export function readCommandLine(args: readonly string[]): Command {
@@ -47,6 +58,13 @@ function command(args: readonly string[]): Command {
       conf: { type: "string" },
       workers: { type: "string" },
       file: { type: "string" },
+      port: { type: "string" },
+      authority: { type: "string" },
+      path: { type: "string" },
+      method: { type: "string" },
+      header: { type: "string", multiple: true },
+      peer: { type: "string" },
+      json: { type: "boolean" },
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
@@ -55,18 +73,22 @@ function command(args: readonly string[]): Command {
   if (values.help) return { name: "help" };
   if (values.version) return { name: "version" };
   if (name === undefined) return wrong("a command is missing");
+  for (const option of QUESTION)
+    if (values[option] !== undefined && name !== "explain") return wrong(`--${option} belongs to explain`);
   if (name === "keys") return keys(rest, values);
   if (values.file !== undefined) return wrong("--file belongs to keys");
   if (rest.length > 0) return wrong(`unexpected argument ${JSON.stringify(rest[0])}`);
   if (values.conf === "") return wrong("--conf needs a file");
   if (values.workers !== undefined && name !== "start") return wrong("--workers belongs to start");
-  if (values.conf !== undefined && name !== "start" && name !== "lint")
+  if (values.conf !== undefined && name !== "start" && name !== "lint" && name !== "explain")
     return wrong(`--conf does not belong to ${name}`);
   switch (name) {
     case "start":
       return start(values.conf, values.workers);
     case "lint":
       return { name, conf: values.conf };
+    case "explain":
+      return explain(values);
     case "version":
     case "help":
       return { name };
@@ -82,6 +104,33 @@ function keys(rest: readonly string[], values: { conf?: string; file?: string; w
   if (values.conf === "" || values.file === "") return wrong("--conf and --file need a file");
   if (values.workers !== undefined) return wrong("--workers belongs to start");
   return { name: "keys", action, conf: values.conf, file: values.file ?? "" };
+}
+
+interface Asked {
+  readonly conf?: string;
+  readonly port?: string;
+  readonly authority?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly header?: string[];
+  readonly peer?: string;
+  readonly json?: boolean;
+}
+
+/** What the question says is judged where every question is (control/explain.ts). */
+function explain({ conf, port, header, json, authority, path, method, peer }: Asked): Command {
+  if (path === undefined) return wrong("explain needs --path");
+  if (port !== undefined && !/^[0-9]{1,5}$/.test(port))
+    return wrong(`--port must be a port, found ${JSON.stringify(port)}`);
+  const question = {
+    path,
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(header === undefined ? {} : { headers: header }),
+    ...(authority === undefined ? {} : { authority }),
+    ...(method === undefined ? {} : { method }),
+    ...(peer === undefined ? {} : { peer }),
+  };
+  return { name: "explain", conf, question, json: json === true };
 }
 
 function start(conf: string | undefined, workers: string | undefined): Command {

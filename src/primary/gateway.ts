@@ -326,6 +326,7 @@ export class Gateway {
       keyspace: this.#keyspace,
       reload: () => this.reload(),
       renew: () => this.renew(),
+      explain: async (question) => this.#supervisor.workers.find((worker) => worker.ready)?.explain(question),
       certificatesChanged: () => inTime(this.#recertify(), CERTIFICATES_MS),
       metrics: async () => (this.#collection.enabled ? this.#collection.text() : undefined),
       log: this.#options.log,

@@ -1,14 +1,17 @@
 #!/usr/bin/env node
-// The entry point: `sluice start | lint | keys | version | help`.
+// The entry point: `sluice start | lint | keys | explain | version | help`.
 // Responsible for turning a command into its effect and its exit code. Must not know: how anything is done.
 // Exit codes: 0 done, 1 refused (settings, ports, problems found), 2 wrong use. Runs: once.
 
 import { fileURLToPath } from "node:url";
 import { closedBecause } from "../shared/config/gate-settings.js";
 import type { Settings } from "../shared/config.js";
+import { explanationText } from "../shared/explanation.js";
 import { prettify } from "../shared/model/problem.js";
-import { readCommandLine, USAGE } from "./command-line.js";
+import { type Command, readCommandLine, USAGE } from "./command-line.js";
+import { readQuestion } from "./control/explain.js";
 import { usableCores } from "./cores.js";
+import { explainOnce } from "./explain.js";
 import { lint } from "./lint.js";
 import { loadSet } from "./loaded-set.js";
 import { load } from "./loader.js";
@@ -78,6 +81,29 @@ async function transfer(action: "export" | "import", conf: string | undefined, f
   }
 }
 
+async function explain(command: Extract<Command, { name: "explain" }>): Promise<void> {
+  const loaded = loadSet(command.conf, process.env);
+  if (!("set" in loaded)) {
+    process.stderr.write(`${prettify(loaded.problems)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const question = readQuestion(command.question, loaded.set.served.settings.listen_port);
+  if (typeof question === "string") {
+    process.stderr.write(`sluice: ${question}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  try {
+    const explanation = await explainOnce(loaded.set, question, WORKER_FILE);
+    process.stdout.write(command.json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation));
+    process.exitCode = explanation.outcome.forwarded ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
 async function main(): Promise<void> {
   const command = readCommandLine(process.argv.slice(2));
   switch (command.name) {
@@ -87,6 +113,8 @@ async function main(): Promise<void> {
       return check(command.conf);
     case "keys":
       return transfer(command.action, command.conf, command.file);
+    case "explain":
+      return explain(command);
     case "version":
       process.stdout.write(`sluice ${packageVersion()}\n`);
       return;

@@ -4,6 +4,7 @@
 // Contract: src/shared/messages.ts. Runs: once per placed connection.
 
 import cluster, { type Worker } from "node:cluster";
+import type { Explanation, Question } from "../shared/explanation.js";
 import { type HandOver, makeHandOver } from "../shared/hand-over.js";
 import {
   decodeToPrimary,
@@ -44,6 +45,9 @@ export interface WorkerEvents {
 
 // A worker whose loop stands still stops taking connections over; the others get them instead.
 const MOST_IN_FLIGHT = 1_024;
+// An operator's, or a program's in a loop; each may take as long as the store and the fetch of tokens' keys do.
+const MOST_QUESTIONS = 16;
+const QUESTION_MS = 10_000;
 // Far more than it takes to read what one channel holds.
 const MOST_TURNS = 1_000;
 
@@ -55,6 +59,8 @@ export class WorkerProcess {
   /** Who waits for the answer to a configuration or to news, by generation or id. */
   readonly #configuring = new Map<number, (problem: string) => void>();
   readonly #telling = new Map<number, () => void>();
+  readonly #explaining = new Map<number, (explanation: Explanation | undefined) => void>();
+  #questions = 0;
   readonly #observing = new Map<number, () => void>();
   #observations = 0;
   #health: HealthState;
@@ -180,6 +186,26 @@ export class WorkerProcess {
     });
   }
 
+  /** Resolves with nothing when it cannot say. */
+  explain(question: Question): Promise<Explanation | undefined> {
+    if (!this.ready || this.#explaining.size >= MOST_QUESTIONS) return Promise.resolve(undefined);
+    this.#questions += 1;
+    const id = this.#questions;
+    return new Promise((resolve) => {
+      const late = setTimeout(() => this.#explained(id, undefined), QUESTION_MS);
+      this.#explaining.set(id, (explanation) => {
+        clearTimeout(late);
+        resolve(explanation);
+      });
+      this.#send({ type: "explain", id, question });
+    });
+  }
+
+  #explained(id: number, explanation: Explanation | undefined): void {
+    this.#explaining.get(id)?.(explanation);
+    this.#explaining.delete(id);
+  }
+
   /** Nobody waits for this answer any more. */
   forgetChange(id: number): void {
     this.#telling.delete(id);
@@ -258,6 +284,9 @@ export class WorkerProcess {
         this.#observing.get(message.id)?.();
         this.#observing.delete(message.id);
         return;
+      case "explained":
+        this.#explained(message.id, message.explanation);
+        return;
       case "drained":
         return;
     }
@@ -315,6 +344,7 @@ export class WorkerProcess {
   #nobodyAnswers(): void {
     for (const resolve of this.#configuring.values()) resolve("the worker died while it took the configuration");
     for (const resolve of this.#telling.values()) resolve();
+    for (const id of [...this.#explaining.keys()]) this.#explained(id, undefined);
     for (const resolve of this.#observing.values()) resolve();
     this.#configuring.clear();
     this.#telling.clear();

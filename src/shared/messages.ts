@@ -8,6 +8,7 @@
 import { Packr } from "msgpackr";
 import type { Certificates } from "./certificates/collection.js";
 import type { Settings } from "./config.js";
+import type { Explanation, Question } from "./explanation.js";
 import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
 import type { Policy } from "./model/policy.js";
 import type { Figures } from "./observe/figures.js";
@@ -92,6 +93,8 @@ export type ToWorker =
   | { readonly type: "move"; readonly connections: number }
   /** What it has counted is to be told. */
   | { readonly type: "observe"; readonly id: number }
+  /** What would become of a call is to be told. */
+  | { readonly type: "explain"; readonly id: number; readonly question: Question }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
   /** `silentMs`: so long may connections that have said nothing yet be heard before they are told to go. */
   | { readonly type: "drain"; readonly timeoutMs: number; readonly silentMs: number };
@@ -110,6 +113,8 @@ export type ToPrimary =
   | { readonly type: "targets"; readonly down: readonly string[] }
   /** After `observe`; and with id 0 once more before it leaves. */
   | { readonly type: "figures"; readonly id: number; readonly figures: Figures }
+  /** After `explain`; without an explanation where it could not be found out. */
+  | { readonly type: "explained"; readonly id: number; readonly explanation?: Explanation | undefined }
   | { readonly type: "drained" };
 
 /**
@@ -148,6 +153,7 @@ const WORKER_TYPES: readonly string[] = [
   "pipe",
   "connection",
   "move",
+  "explain",
   "observe",
   "drain",
 ];
@@ -159,6 +165,7 @@ const PRIMARY_TYPES: readonly string[] = [
   "applied",
   "targets",
   "figures",
+  "explained",
   "drained",
 ];
 

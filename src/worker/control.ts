@@ -147,6 +147,15 @@ class Control {
       case "observe":
         this.send({ type: "figures", id: message.id, figures: this.#plane.figures() });
         return;
+      case "explain":
+        this.#plane.explain(message.question).then(
+          (explanation) => this.send({ type: "explained", id: message.id, explanation }),
+          (error: unknown) => {
+            this.#log.error({ err: error }, "an operator's call cannot be explained");
+            this.send({ type: "explained", id: message.id });
+          },
+        );
+        return;
       case "move":
         this.#plane.move(message.connections);
         return;

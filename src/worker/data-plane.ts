@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { Clock } from "../shared/base/clock.js";
 import { ReadBlockPool } from "../shared/base/read-block.js";
 import { engineLimits } from "../shared/config.js";
+import type { Explanation, Question } from "../shared/explanation.js";
 import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
@@ -32,6 +33,7 @@ import { Caller, type CallerContext, plainAddress } from "./downstream/caller.js
 import { Census } from "./downstream/census.js";
 import { makeHttp1Server } from "./downstream/http1-answers.js";
 import { plainTransport, type Transport } from "./downstream/transport.js";
+import { explain } from "./explain/explainer.js";
 import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
@@ -40,10 +42,10 @@ import { Offload, threadsPerWorker } from "./offload/offload.js";
 import { callerOptions, censusLimits, upstreamOptions } from "./options.js";
 import type { DataPlane, PlaneHooks } from "./plane.js";
 import { compileRoutes } from "./route/table.js";
-import { compileChanges } from "./transform/route-changes.js";
 import { AllowList } from "./tls/allow-list.js";
 import { TlsFront } from "./tls/front.js";
 import { type Security, securityFor } from "./tls/towards.js";
+import { compileChanges } from "./transform/route-changes.js";
 import { HealthChecks } from "./upstream/health-checks.js";
 import { systemLookup, type TargetPool } from "./upstream/target-pool.js";
 import { type UpstreamContext, Upstreams } from "./upstream/upstreams.js";
@@ -343,6 +345,12 @@ class Plane implements DataPlane {
 
   figures(): Figures {
     return this.observatory.figures();
+  }
+
+  explain(question: Question): Promise<Explanation> {
+    const { rules } = this.relay;
+    const { engine, limits } = this.callerContext;
+    return explain(question, { rules, config: this.config!, engine, limits, gatehouse: this.gatehouse });
   }
 
   load(): Load {

@@ -15,7 +15,14 @@ import { type ApiGate, compileApi } from "./admit/api-gate.js";
 import { Gate, type GateConfig } from "./admit/gate.js";
 import type { GateSettings } from "./admit/gated-definition.js";
 import { LimitEngine } from "./admit/limits/engine.js";
-import { type Counting, countingOf, limitsOf } from "./admit/limits/specs.js";
+import {
+  type ApiLimits,
+  type Counting,
+  countingOf,
+  type Limits,
+  limitsOf,
+  type SessionLimits,
+} from "./admit/limits/specs.js";
 import { STAMPS_VARIABLE, Stamps } from "./admit/limits/stamps.js";
 
 /** The engine of limits is looked after so often, ms (limit.ts). */
@@ -108,6 +115,11 @@ export class Gatehouse {
   guardOf(apiId: string): ApiGate | null {
     const api = this.gate.api(apiId);
     return api !== undefined && isGuarded(api) ? api : null;
+  }
+
+  /** What would count, for whoever wants to know; nothing is counted by it. */
+  limitsOf(session: SessionLimits | undefined, api: ApiLimits): Limits {
+    return limitsOf(session, api, this.counting);
   }
 
   changed(change: StoreChange): void {

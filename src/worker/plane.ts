@@ -3,6 +3,7 @@
 // Contract: control.ts calls configure and health once before the first accept; everything happens on one event loop.
 
 import type { Logger } from "pino";
+import type { Explanation, Question } from "../shared/explanation.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { Figures } from "../shared/observe/figures.js";
 import type { StoreChange } from "../shared/store/store.js";
@@ -32,6 +33,8 @@ export interface DataPlane {
    */
   drain(timeoutMs: number, silentMs: number): Promise<void>;
   load(): Load;
+  /** What would become of a call; nothing is sent, and no unit of a limit is taken. */
+  explain(question: Question): Promise<Explanation>;
   /** What was counted since the last time, and how things stand. */
   figures(): Figures;
 }

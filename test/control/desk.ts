@@ -77,6 +77,7 @@ export class Desk {
       documents: () => this.documents,
       policies: () => this.policies,
       keyspace: this.keyspace,
+      explain: async () => undefined,
       reload: async () => {
         this.reloads += 1;
         return this.refusal;

@@ -10,6 +10,7 @@ import { apiRoutes } from "./apis.js";
 import { cacheRoutes } from "./caches.js";
 import { certificateRoutes } from "./certificates.js";
 import type { ControlContext } from "./context.js";
+import { explainRoutes } from "./explain.js";
 import { guard } from "./guard.js";
 import { KeyDesk } from "./key-desk.js";
 import { keyListRoutes } from "./key-list.js";
@@ -32,6 +33,7 @@ export function controlApp(control: ControlContext): Hono {
   cacheRoutes(app, control);
   certificateRoutes(app, control);
   operationRoutes(app, control);
+  explainRoutes(app, control);
   metricsRoutes(app, control, guarded);
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));

@@ -3,6 +3,7 @@
 
 import type { Logger } from "pino";
 import type { Settings } from "../../shared/config.js";
+import type { Explanation, Question } from "../../shared/explanation.js";
 import type { HealthState } from "../../shared/messages.js";
 import type { ApiDefinition } from "../../shared/model/api-definition.js";
 import type { Policies } from "../../shared/model/policy.js";
@@ -30,5 +31,7 @@ export interface ControlContext {
   readonly certificatesChanged: () => Promise<boolean>;
   /** Prometheus' text; undefined where metrics are off. */
   readonly metrics: () => Promise<string | undefined>;
+  /** What would become of a call; undefined where no worker could say. */
+  readonly explain: (question: Question) => Promise<Explanation | undefined>;
   readonly log: Logger;
 }

@@ -69,6 +69,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("post", "/tyk/restart", "Replace every worker without ending a call", "Outcome", [503]),
   op("get", "/tyk/health", "Not enabled, as in Tyk by default", "Outcome", [400], "", ["api_id"]),
   op("get", "/tyk/schema", "What may be sent, as JSON Schema", "Outcome", []),
+  op("post", "/tyk/debug/explain", "What would become of a call, step by step", "Explanation", [400, 503], "Question"),
   op("get", "/tyk/metrics", "What Prometheus scrapes; /metrics of the control port is the same", "Metrics", [404]),
   op("get", "/tyk/openapi.json", "This document", "Document", []),
 ];
@@ -159,6 +160,35 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
     properties: { status: { const: "error" }, message: text },
   },
   KeyList: { type: "object", required: ["keys"], properties: { keys: { type: "array", items: text } } },
+  Question: {
+    type: "object",
+    required: ["path"],
+    properties: {
+      port: { type: "integer", description: "0 for the main port" },
+      method: text,
+      authority: text,
+      path: text,
+      headers: { type: "array", description: 'Of "name: value" or [name, value]' },
+      peer: { type: "string", description: "The caller's address" },
+    },
+  },
+  Explanation: {
+    type: "object",
+    required: ["steps", "outcome"],
+    properties: {
+      steps: { type: "array", items: { type: "object", properties: { what: text, says: text } } },
+      outcome: {
+        type: "object",
+        properties: {
+          forwarded: { type: "boolean" },
+          grpc: { type: "integer" },
+          http: { type: "integer" },
+          message: text,
+          counted: text,
+        },
+      },
+    },
+  },
   PolicyChoice: {
     type: "object",
     properties: { policy: text, apply_policies: { type: "array", items: text } },

@@ -26,6 +26,7 @@ import { FORBIDDEN, IGNORED, type ListReply, REPLY } from "./rights/path-lists.j
 import { textOf } from "./rights/rewrite-input.js";
 import type { SessionCache } from "./session-cache.js";
 import type { SessionRef } from "./session-ref.js";
+import type { Trace } from "./trace.js";
 import * as verdicts from "./verdicts.js";
 
 export interface GateRequest {
@@ -79,8 +80,10 @@ export class Evaluation {
   readonly #now: number;
   readonly #wall: number;
   #organisation: SessionRef | null = null;
+  readonly #trace: Trace | null;
 
-  constructor(senses: Senses, request: GateRequest, questions: Questions, epoch: number) {
+  constructor(senses: Senses, request: GateRequest, questions: Questions, epoch: number, trace: Trace | null = null) {
+    this.#trace = trace;
     this.#senses = senses;
     this.#request = request;
     this.#questions = questions;
@@ -96,6 +99,8 @@ export class Evaluation {
   /** Undefined: something must be asked first; `questions` knows what. */
   run(): Decision | undefined {
     const { api, method, path } = this.#request;
+    this.#trace?.begin();
+    for (const problem of api.problems) this.#trace?.note("definition", `cannot be kept to: ${problem}`);
     if (api.closed) return this.#deny(verdicts.API_CLOSED);
     if (this.#wall >= api.apiEnds) return this.#deny(verdicts.API_EXPIRED);
     if (this.#wall >= api.versionEnds) return this.#deny(verdicts.VERSION_EXPIRED);
@@ -108,7 +113,9 @@ export class Evaluation {
     const plain = isPlainPath(bare);
     const odd = rewritten === undefined && !plain;
     if (odd && api.lists.restricts) return this.#deny(verdicts.PATH_INVALID);
+    if (!plain) this.#trace?.note("path", "is not in its plain form (percent-encoding, //, dot segments)");
     const listed = api.lists.check(method, bare, api.below(bare));
+    if (api.lists.restricts) this.#trace?.note("lists", api.lists.tell(method, bare, api.below(bare)));
     if (listed.kind === FORBIDDEN) return this.#deny(verdicts.ENDPOINT_FORBIDDEN);
     if (!this.#addressAllowed()) return this.#deny(verdicts.ADDRESS_DISALLOWED);
     if (api.monitored) {
@@ -117,10 +124,17 @@ export class Evaluation {
       if (typeof organisation === "number") return this.#deny(organisation);
       if (organisation.session?.is_inactive === true) return this.#deny(verdicts.ORGANISATION_INACTIVE, organisation);
       this.#organisation = organisation;
+      const known = organisation.session !== undefined;
+      this.#trace?.note(
+        "organisation",
+        `${api.orgId} ${known ? "is active" : "has no record, which restricts nothing"}`,
+      );
     }
+    if (api.auth.length === 0) this.#trace?.note("credential", "none is asked for: use_keyless");
     if (listed.kind === IGNORED || api.auth.length === 0) return this.#admitAnyone(rewritten, listed.reply);
     const identity = identify(this.#senses, this.#request, this.#questions);
     if (identity === undefined) return undefined;
+    if (this.#trace !== null) this.#tellIdentity(this.#trace, identity);
     if (identity.verdict !== 0) return this.#deny(identity.verdict, identity.ref, identity.until);
     const { ref } = identity;
     if (ref?.session === undefined) return this.#deny(verdicts.KEY_NOT_FOUND, ref);
@@ -131,6 +145,27 @@ export class Evaluation {
     // Meta data may have decided against the rewrite.
     if (final === undefined && !plain && this.#isRestricted(ref)) return this.#deny(verdicts.PATH_INVALID, ref);
     return this.#admit(ref, ref.session, identity, bare, final, reply);
+  }
+
+  /** Names, never values: the key itself may be what it is stored under. */
+  #tellIdentity(trace: Trace, { verdict, ref }: Identity): void {
+    const { api } = this.#request;
+    const asked = api.auth.map(({ kind, place, byCertificate }) => {
+      const places = [
+        byCertificate ? "the caller's certificate" : "",
+        place.header === "" ? "" : `header ${place.header}`,
+        place.param === "" ? "" : `parameter ${place.param}`,
+        place.cookie === "" ? "" : `cookie ${place.cookie}`,
+      ];
+      return `${kind} (${places.filter((each) => each !== "").join(", ")})`;
+    });
+    trace.note("credential", `${asked.join(" and ")}: ${verdict === 0 ? "is known" : "is not accepted"}`);
+    const session = ref?.session;
+    if (session === undefined || verdict !== 0) return;
+    const policies = session.apply_policies ?? [];
+    const own = policies.length === 0 ? "without policies" : `with the policies ${policies.join(", ")}`;
+    trace.note("key", `of organisation ${JSON.stringify(ref?.orgId ?? "")}, ${own}`);
+    if (ref?.problem !== undefined) trace.note("policies", ref.problem);
   }
 
   /** Asked by a key about itself: no list, no right to a method and no limit counts. */
@@ -161,9 +196,12 @@ export class Evaluation {
       : undefined;
     if (standing !== 0 || access === undefined) return standing;
     const urls = this.#urlsOf(ref, access);
+    this.#trace?.note("rights", `access_rights.${api.apiId}${urls.restricts ? " with allowed_urls" : ""}`);
     if (!urls.restricts) return 0;
     if (odd) return verdicts.PATH_INVALID;
-    return urls.check(method, bare, api.below(bare)) ? 0 : verdicts.RESOURCE_DISALLOWED;
+    const allowed = urls.check(method, bare, api.below(bare));
+    this.#trace?.note("rights", allowed ? "an entry of allowed_urls fits" : "no entry of allowed_urls fits");
+    return allowed ? 0 : verdicts.RESOURCE_DISALLOWED;
   }
 
   /** Whether the key is good for the API at all. */
@@ -173,7 +211,10 @@ export class Evaluation {
     if (session.is_inactive === true) return verdicts.KEY_INACTIVE;
     if (hasExpired(session, this.#wall)) return verdicts.KEY_EXPIRED;
     const rights = session.access_rights ?? {};
-    if (Object.keys(rights).length === 0) return 0;
+    if (Object.keys(rights).length === 0) {
+      this.#trace?.note("rights", "the key has no access_rights: every API of its organisation");
+      return 0;
+    }
     const access = Object.hasOwn(rights, api.apiId) ? rights[api.apiId] : undefined;
     if (access === undefined) return verdicts.API_DISALLOWED;
     const versions = access.versions ?? [];
@@ -210,7 +251,8 @@ export class Evaluation {
     const access = Object.hasOwn(session.access_rights ?? {}, api.apiId)
       ? session.access_rights?.[api.apiId]
       : undefined;
-    const limits = this.#senses.limits(this.#sessionLimits(ref, session, access, bare), this.#apiLimits(bare));
+    const mine = this.#sessionLimits(ref, session, access, bare);
+    const limits = this.#limits(mine, bare);
     return new Decision(
       0,
       this.#epoch,
@@ -227,11 +269,19 @@ export class Evaluation {
 
   #admitAnyone(rewritten: string | undefined, reply: ListReply | undefined): Decision {
     const { api, path } = this.#request;
-    const limits = this.#senses.limits(undefined, this.#apiLimits(withoutQuery(path)));
+    const limits = this.#limits(undefined, withoutQuery(path));
     const strip = api.auth.length === 0 ? { headers: [], params: [], cookies: [] } : api.strip;
     const others = this.#organisation === null ? null : [stampOf(this.#organisation)];
     const until = this.#holdsFor(this.#maxAge());
     return new Decision(0, this.#epoch, null, 0, until, limits, strip, rewritten, reply, others);
+  }
+
+  /** Whoever only wants to know gets no counters. */
+  #limits(session: SessionLimits | undefined, bare: string): LimitSet | null {
+    const api = this.#apiLimits(bare);
+    if (this.#trace === null) return this.#senses.limits(session, api);
+    this.#trace.limits(session, api);
+    return null;
   }
 
   /** That an organisation has no record is believed for as long as that a key has none. */
@@ -267,6 +317,7 @@ export class Evaluation {
     const { api, peer, get } = this.#request;
     if (api.allow === undefined && api.deny === undefined) return true;
     const address = callerAddress(peer, api.trusted, get, api.xffDepth);
+    this.#trace?.note("address", `counts as ${address}`);
     if (api.allow !== undefined && !api.allow.has(address)) return false;
     return api.deny === undefined || !api.deny.has(address);
   }

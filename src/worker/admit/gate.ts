@@ -41,6 +41,7 @@ import type { GatedDefinition, GateSettings } from "./gated-definition.js";
 import { type ReadQuota, remembering } from "./own-limits.js";
 import { Questions } from "./questions.js";
 import { SessionCache } from "./session-cache.js";
+import type { Trace } from "./trace.js";
 import { type MessageOverrides, type VerdictRow, verdictTable } from "./verdicts.js";
 
 export { Decision } from "./decision.js";
@@ -130,6 +131,13 @@ export class Gate {
     return PENDING;
   }
 
+  /** How it would decide, with every step told to `trace`: nothing is counted, and no call is admitted by it. */
+  explain(request: GateRequest, trace: Trace): Promise<Decision> {
+    const questions = new Questions();
+    const decision = new Evaluation(this.#senses, request, questions, this.epoch, trace).run();
+    return decision === undefined ? this.#later(keepFields(request), questions, trace) : Promise.resolve(decision);
+  }
+
   reload(config: GateConfig): void {
     this.epoch = (this.epoch + 1) & 0x3fffffff;
     this.verdicts = verdictTable(config.overrides);
@@ -163,7 +171,7 @@ export class Gate {
     this.#senses.certificates.close();
   }
 
-  async #later(given: GateRequest, questions: Questions): Promise<Decision> {
+  async #later(given: GateRequest, questions: Questions, trace: Trace | null = null): Promise<Decision> {
     let request = given;
     const asked = this.epoch;
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -173,7 +181,7 @@ export class Gate {
       if (api !== undefined && api !== request.api) request = { ...request, api };
       // An API that is gone still answers the calls it was asked for, but nothing is remembered of it.
       const epoch = api === undefined ? asked : this.epoch;
-      const decision = new Evaluation(this.#senses, request, questions, epoch).run();
+      const decision = new Evaluation(this.#senses, request, questions, epoch, trace).run();
       if (decision !== undefined) return decision;
     }
     return Evaluation.busy(request.api, this.epoch);

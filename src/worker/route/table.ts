@@ -17,6 +17,13 @@ interface Entry extends Ranked {
   readonly route: Route | null;
 }
 
+interface Found {
+  readonly listenPath: string;
+  readonly route: Route | null;
+  /** The path goes on behind the listen path without a slash, which strict routes forbid. */
+  readonly runsOn: boolean;
+}
+
 interface PathPattern {
   readonly pattern: RegExp;
   readonly rank: number;
@@ -47,15 +54,26 @@ export class RouteTable {
     this.#clean = clean;
   }
 
-  /** `authority` with or without a port, `path` with or without a query. Null where nothing is served. */
-  match(port: number, authority: string, path: string): Route | null {
+  /** As `match`, with the listen path that was found; of one that stays closed the route is null. */
+  found(port: number, authority: string, path: string): Found | null {
     const table = this.#ports.get(port);
     if (table === undefined || !path.startsWith("/")) return null;
     const mark = path.indexOf("?");
     const sent = mark === -1 ? path : path.slice(0, mark);
     const asked = this.#clean ? cleanPath(sent) : sent;
     const entry = findEntry(table, hostOf(authority), asked);
-    return entry === null || (this.#strict && runsOn(entry.listenPath, asked)) ? null : entry.route;
+    if (entry === null) return null;
+    return {
+      listenPath: entry.listenPath,
+      route: entry.route,
+      runsOn: this.#strict && runsOn(entry.listenPath, asked),
+    };
+  }
+
+  /** `authority` with or without a port, `path` with or without a query. Null where nothing is served. */
+  match(port: number, authority: string, path: string): Route | null {
+    const found = this.found(port, authority, path);
+    return found === null || found.runsOn ? null : found.route;
   }
 }
 

@@ -19,6 +19,8 @@ import { matchingOf } from "../../shared/model/path-rules.js";
 
 export interface Setting {
   readonly name: string;
+  /** As the operator wrote it. */
+  readonly written: string;
   readonly parts: readonly ValuePart[];
 }
 
@@ -138,7 +140,7 @@ function compiled(change: HeaderChange, context: boolean): Change | null {
   if (change.remove.length === 0 && change.set.length === 0) return null;
   return {
     drop: new Set([...change.remove, ...change.set.map(({ name }) => name)]),
-    set: change.set.map(({ name, value }) => ({ name, parts: partsOf(value, context) })),
+    set: change.set.map(({ name, value }) => ({ name, written: value, parts: partsOf(value, context) })),
   };
 }
 

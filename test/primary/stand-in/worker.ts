@@ -31,6 +31,10 @@ class LinePlane implements DataPlane {
 
   tickets(): void {}
 
+  explain() {
+    return Promise.reject(new Error("nothing is known here"));
+  }
+
   figures() {
     return NO_FIGURES;
   }

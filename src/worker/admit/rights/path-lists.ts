@@ -32,9 +32,13 @@ export interface PathLists {
   readonly restricts: boolean;
   readonly problems: readonly string[];
   check(method: string, path: string, below: string): ListOutcome;
+  /** The same, as a sentence. */
+  tell(method: string, path: string, below: string): string;
 }
 
 interface Row {
+  /** The list and the place in it, for whoever wants to know. */
+  readonly place: string;
   readonly pattern: PathPattern;
   /** Undefined: every method. */
   readonly actions: ReadonlyMap<string, MethodAction> | undefined;
@@ -49,33 +53,60 @@ export function compileLists(version: VersionDefinition | undefined, options: Ma
   const black = rowsOf(version, "black_list", denying);
   const white = rowsOf(version, "white_list", granting);
   const problems = [ignored, black, white].flatMap((rows) => rows.flatMap(({ pattern }) => pattern.problem ?? []));
-  const check = (method: string, path: string, below: string): ListOutcome => {
-    if (find(ignored, method, path, below) !== undefined) return outcome(IGNORED);
+  const search = (method: string, path: string, below: string): Found => {
+    const free = find(ignored, method, path, below);
+    if (free !== undefined) return { row: free, outcome: outcome(IGNORED) };
     const denied = find(black, method, path, below);
-    if (denied !== undefined) return replyOf(denied, method) ?? outcome(FORBIDDEN);
-    if (white.length === 0) return outcome(PASS);
+    if (denied !== undefined) return { row: denied, outcome: replyOf(denied, method) ?? outcome(FORBIDDEN) };
+    if (white.length === 0) return { row: undefined, outcome: outcome(PASS) };
     const allowed = find(white, method, path, below);
-    if (allowed === undefined) return outcome(FORBIDDEN);
-    return replyOf(allowed, method) ?? outcome(PASS);
+    if (allowed === undefined) return { row: undefined, outcome: outcome(FORBIDDEN) };
+    return { row: allowed, outcome: replyOf(allowed, method) ?? outcome(PASS) };
   };
-  return { restricts: ignored.length + black.length + white.length > 0, problems, check };
+  return {
+    restricts: ignored.length + black.length + white.length > 0,
+    problems,
+    check: (method, path, below) => search(method, path, below).outcome,
+    tell: (method, path, below) => sentenceOf(search(method, path, below), white.length > 0),
+  };
+}
+
+interface Found {
+  /** Undefined: no entry of any list. */
+  readonly row: Row | undefined;
+  readonly outcome: ListOutcome;
+}
+
+function sentenceOf({ row, outcome: { kind } }: Found, white: boolean): string {
+  if (row === undefined) return white ? "no entry of white_list fits, so it is forbidden" : "no list says anything";
+  const what = ["it may be called", "no key is asked for", "it is forbidden", "the list answers by itself"];
+  return `${row.place}: ${what[kind]}`;
 }
 
 type ListName = "ignored" | "black_list" | "white_list";
 
 function rowsOf(version: VersionDefinition | undefined, name: ListName, options: MatchOptions): Row[] {
   if (version?.use_extended_paths !== true) {
-    return (version?.paths?.[name] ?? []).map((path) => ({ pattern: compilePath(path, options), actions: undefined }));
+    return (version?.paths?.[name] ?? []).map((path, n) => ({
+      place: placeOf(name, n, path),
+      pattern: compilePath(path, options),
+      actions: undefined,
+    }));
   }
   const entries = version.extended_paths?.[name] ?? [];
-  return entries.filter((entry) => entry.disabled !== true).map((entry) => rowOf(entry, options));
+  return entries.flatMap((entry, n) => (entry.disabled === true ? [] : [rowOf(entry, name, n, options)]));
 }
 
-function rowOf(entry: ListEntry, options: MatchOptions): Row {
+function placeOf(name: ListName, n: number, path: string): string {
+  return `${name}[${n}] ${JSON.stringify(path)}`;
+}
+
+function rowOf(entry: ListEntry, name: ListName, n: number, options: MatchOptions): Row {
   const ignoreCase = options.ignoreCase || entry.ignore_case === true;
   const actions = new Map(Object.entries(entry.method_actions ?? {}));
   if (entry.method && !actions.has(entry.method)) actions.set(entry.method, {});
   return {
+    place: placeOf(name, n, entry.path),
     pattern: compilePath(entry.path, { ...options, ignoreCase }),
     actions: actions.size === 0 ? undefined : actions,
   };

@@ -1,0 +1,133 @@
+// What would become of a call, step by step: made with the very route table, planner, gate and lists that decide about
+// real calls, on a connection that nobody is at the other end of. Nothing is sent and no unit of a limit is taken.
+// Responsible for the order of steps and their sentences. Must not know: who asks. Runs: per request of an operator.
+
+import type { Explanation, Outcome, Question, Step } from "../../shared/explanation.js";
+import { Connection, type ConnectionEvents, type EngineShared } from "../../shared/http2/connection.js";
+import { checkRequest, headerFaults } from "../../shared/http2/header-rules.js";
+import { FieldStore } from "../../shared/http2/hpack/field.js";
+import { FieldList } from "../../shared/http2/hpack/field-list.js";
+import type { EngineLimits } from "../../shared/http2/limits.js";
+import type { WorkerConfig } from "../../shared/messages.js";
+import type { Decision } from "../admit/decision.js";
+import type { VerdictRow } from "../admit/verdicts.js";
+import type { Answer } from "../call/answers.js";
+import { preparedFor } from "../call/forwarding.js";
+import { textOfField } from "../call/list-text.js";
+import type { Plan } from "../call/plan.js";
+import { makePlan, type Rules } from "../call/planner.js";
+import type { Gatehouse } from "../gatehouse.js";
+import { Secrets } from "./secrets.js";
+import { callRuleSteps, changeSteps, routeSteps, targetSteps } from "./sentences.js";
+import { Tracing } from "./tracing.js";
+
+export interface ExplainerParts {
+  readonly rules: Rules;
+  readonly config: WorkerConfig;
+  readonly engine: EngineShared;
+  readonly limits: EngineLimits;
+  readonly gatehouse: Gatehouse | null;
+}
+
+const FORWARDED: Outcome = { forwarded: true, grpc: 0, http: 0, message: "", counted: "" };
+
+export async function explain(question: Question, parts: ExplainerParts): Promise<Explanation> {
+  // Fields of its own: what an operator tries must not push out what callers send.
+  const fields = new FieldStore({ entries: 256, credentials: 4_096 });
+  const c = new Connection(true, parts.limits, { ...parts.engine, fields }, NOBODY);
+  const list = listOf(question, fields);
+  const fault = checkRequest(list);
+  if (fault !== 0) {
+    const row = headerFaults[fault];
+    const says = `breaks RFC 9113 ${row?.section ?? ""}: ${row?.sentence ?? ""}`;
+    const message = "the stream is reset with PROTOCOL_ERROR";
+    return { steps: [{ what: "request", says }], outcome: { ...FORWARDED, forwarded: false, grpc: 13, message } };
+  }
+  const { rules, config } = parts;
+  const secure = config.ports.some(({ port, protocol }) => port === question.port && protocol === "https");
+  const plan = makePlan(list, c, { port: question.port, address: question.peer, secure, peer: null }, rules);
+  const secrets = new Secrets(question, plan.gate, fields);
+  const steps: Step[] = routeSteps(question, plan, parts);
+  const outcome = plan.route === null ? localOutcome(plan) : await course(plan, list, parts, steps);
+  return {
+    steps: steps.map(({ what, says }) => ({ what, says: secrets.hide(says) })),
+    outcome: { ...outcome, message: secrets.hide(outcome.message) },
+  };
+}
+
+/** What happens to a call that has a route. */
+async function course(plan: Plan, list: FieldList, parts: ExplainerParts, steps: Step[]): Promise<Outcome> {
+  let decision: Decision | null = null;
+  if (plan.gate === null) steps.push({ what: "gate", says: "nothing to decide: no key, list, limit or rewrite" });
+  else {
+    const gatehouse = parts.gatehouse!;
+    const tracing = new Tracing((session, api) => gatehouse.limitsOf(session, api));
+    decision = await gatehouse.gate.explain(
+      {
+        api: plan.gate,
+        method: plan.method,
+        path: plan.path,
+        peer: plan.origin.address,
+        certificate: null,
+        get: (name) => textOfField(list, name),
+      },
+      tracing,
+    );
+    steps.push(...tracing.steps);
+    if (decision.verdict !== 0) return refusedBy(gatehouse.gate.verdicts[decision.verdict]!);
+    if (decision.reply !== undefined) {
+      steps.push({ what: "answer", says: `the gateway answers by itself, with HTTP ${decision.reply.code}` });
+      return { ...FORWARDED, forwarded: false, http: decision.reply.code, message: "answered by the definition" };
+    }
+  }
+  const prepared = preparedFor(plan, decision);
+  steps.push(...changeSteps(plan, prepared));
+  steps.push(...callRuleSteps(plan));
+  steps.push(...targetSteps(plan, prepared));
+  if (plan.rule?.breaker?.isOpen === true)
+    return { forwarded: false, grpc: 14, http: 503, message: "the circuit breaker is open", counted: "circuit_open" };
+  if (prepared.targets === null)
+    return { forwarded: false, grpc: 14, http: 503, message: "the rewrite leads to no service", counted: "no_target" };
+  return FORWARDED;
+}
+
+function refusedBy({ grpc, http, message, counted }: VerdictRow): Outcome {
+  return { forwarded: false, grpc, http, message, counted };
+}
+
+function localOutcome({ answer, health, control }: Plan): Outcome {
+  if (answer !== null) return answered(answer);
+  const what = control ? "the control API answers" : `the gateway answers ${health}`;
+  return { ...FORWARDED, forwarded: false, http: 200, message: what };
+}
+
+function answered({ grpc, http, message, id }: Answer): Outcome {
+  return { forwarded: false, grpc, http, message, counted: id };
+}
+
+/** A gRPC request unless the question says otherwise. */
+function listOf({ method, authority, path, headers }: Question, fields: FieldStore): FieldList {
+  const list = new FieldList();
+  const has = (name: string): boolean => headers.some(([each]) => each === name);
+  list.push(fields.field(":method", method));
+  list.push(fields.field(":scheme", "http"));
+  if (authority !== "") list.push(fields.field(":authority", authority));
+  list.push(fields.field(":path", path));
+  if (!has("content-type")) list.push(fields.field("content-type", "application/grpc"));
+  if (!has("te")) list.push(fields.field("te", "trailers"));
+  for (const [name, value] of headers) list.push(fields.field(name, value));
+  return list;
+}
+
+const nothing = (): void => undefined;
+const NOBODY: ConnectionEvents = {
+  headers: nothing,
+  trailers: nothing,
+  data: nothing,
+  closed: nothing,
+  settings: nothing,
+  goaway: nothing,
+  pong: nothing,
+  wake: nothing,
+  failed: nothing,
+};
