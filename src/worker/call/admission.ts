@@ -103,17 +103,22 @@ export class Admission {
     if (limits === null) return this.relay.start(call);
     const now = this.relay.now;
     const verdict = limits.take(now);
-    if (verdict === ADMIT) this.relay.start(call);
+    if (verdict === ADMIT) this.start(call, limits, now);
     else if (verdict === WAIT) {
       const waiting = limits.wait({ decided: (later, at) => this.limitsDecided(call, limits, later, at) }, now);
       if (!call.finished && !call.given && !waiting.done) call.limits = waiting;
     } else this.limitsDecided(call, limits, verdict, now);
   }
 
+  private start(call: Call, limits: LimitSet, now: number): void {
+    this.rates.note(call, limits, this.options.quotaHeaders, now, this.engine.offset);
+    this.relay.start(call);
+  }
+
   private limitsDecided(call: Call, limits: LimitSet, verdict: number, now: number): void {
     call.limits = null;
     if (call.finished) return;
-    if (verdict === ADMIT) this.relay.start(call);
+    if (verdict === ADMIT) this.start(call, limits, now);
     else if (verdict === DENY) this.limited(call, limits, now);
     else this.relay.fail(call, ANSWERS.storeAway);
   }

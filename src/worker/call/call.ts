@@ -26,6 +26,10 @@ export class Call implements Timed {
   prepared: Prepared | null;
   /** It waits for a unit of a limit. */
   limits: Waiting | null = null;
+  /** What its limits said when they let it in, for the response: see rate-fields.ts. */
+  rateLimit = 0;
+  rateLeft = 0;
+  rateReset = 0;
   /** What fills the plan's gaps, and then what transforms made of this call. */
   volatile: readonly Field[];
   up: Stream | null = null;

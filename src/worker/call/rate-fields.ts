@@ -1,5 +1,6 @@
 // The X-RateLimit-* fields of a proxied response (spec 6.3): the values of the call's limits, and none of the service's
-// own. Runs once per response of an API with keys.
+// own. They are read when the call is let in, as in Tyk, while its limits lie in the processor's cache; among thousands of
+// keys they would have to be fetched again for the response. Runs once per call, and once per response, of an API with keys.
 
 import type { Field } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
@@ -7,6 +8,13 @@ import { type RateHeaders, readHeaders } from "../admit/limits/headers.js";
 import type { LimitSet } from "../admit/limits/set.js";
 
 const NAMES = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] as const;
+
+/** What a call keeps of them; all 0 without limits. */
+export interface RatedCall {
+  rateLimit: number;
+  rateLeft: number;
+  rateReset: number;
+}
 
 export class RateFields {
   private readonly values: RateHeaders = { limit: 0, remaining: 0, reset: 0 };
@@ -24,14 +32,21 @@ export class RateFields {
     return list.fields.slice(0, list.length).filter((field) => !isRateField(field));
   }
 
+  /** Notes the values for a call that was let in just now. */
+  note(call: RatedCall, set: LimitSet, quotas: boolean, now: number, offset: number): void {
+    const { values } = this;
+    readHeaders(set, quotas, now, offset, values);
+    call.rateLimit = values.limit;
+    call.rateLeft = values.remaining;
+    call.rateReset = values.reset;
+  }
+
   /** Writes the three fields as literals; no table is touched. @returns their length in `block` */
-  encode(set: LimitSet | null, quotas: boolean, now: number, offset: number): number {
-    const { values, block } = this;
-    if (set === null) values.limit = values.remaining = values.reset = 0;
-    else readHeaders(set, quotas, now, offset, values);
-    let at = literal(block, 0, 0, values.limit);
-    at = literal(block, at, 1, values.remaining);
-    return literal(block, at, 2, values.reset);
+  encode(call: RatedCall): number {
+    const { block } = this;
+    let at = literal(block, 0, 0, call.rateLimit);
+    at = literal(block, at, 1, call.rateLeft);
+    return literal(block, at, 2, call.rateReset);
   }
 }
 

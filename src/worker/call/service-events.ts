@@ -75,10 +75,8 @@ export class ServiceEvents implements ConnectionEvents {
     // Encoding changes the table both sides share: only for a block that is sent.
     if (down.state === State.CLOSED) return;
     const c = down.connection;
-    const admission = this.relay.admission!;
-    const { rates, options, engine } = admission;
-    const { limits } = call.decision!;
-    const length = rates.encode(limits, options.quotaHeaders, this.relay.now, engine.offset);
+    const { rates } = this.relay.admission!;
+    const length = rates.encode(call);
     if (rates.has(list)) {
       const fields = rates.without(list);
       sendTwo(down, c.encoder.out, c.encoder.encode(fields, fields.length), rates.block, length, end);
@@ -110,8 +108,7 @@ export class ServiceEvents implements ConnectionEvents {
   /** Leaves in `tail` what only this call gets, the values of its limits last. @returns its length */
   private tailOf(call: Call, answer: BoundAnswer, rates: RateFields | null): number {
     if (rates === null) return answer.tail(call, 0);
-    const { options, engine } = this.relay.admission!;
-    const length = rates.encode(call.decision!.limits, options.quotaHeaders, this.relay.now, engine.offset);
+    const length = rates.encode(call);
     const at = answer.tail(call, length);
     for (let i = 0; i < length; i++) tail[at + i] = rates.block[i]!;
     return at + length;

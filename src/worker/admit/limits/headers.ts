@@ -1,7 +1,7 @@
 /**
  * The values of `X-RateLimit-Limit`, `-Remaining` and `-Reset` for a call that a set has just decided.
  * Must not know: how headers are written. Governed by: Tyk's `rate_limit_response_headers` (`quotas` or `rate_limits`).
- * Runs: once per call where these headers are on.
+ * Runs: once per call that was let in.
  */
 
 import { type Limit, QUOTA } from "./limit.js";
@@ -33,7 +33,9 @@ export function readHeaders(
     fromCounted(set.counted[0]!, offset, out);
     return out;
   }
-  for (const lease of set.leases) {
+  const { leases } = set;
+  for (let i = 0; i < leases.length; i++) {
+    const lease = leases[i]!;
     if ((lease.kind === QUOTA) !== quotas) continue;
     fromLease(lease, now + offset, out);
     break;
