@@ -59,6 +59,7 @@ const sayPid: CreateDataPlane = ({ loadChanged }) => {
     load: () => ({ connections: sockets.size, calls: 0 }),
     explain: () => Promise.reject(new Error("nothing is known here")),
     figures: () => NO_FIGURES,
+    inspect: () => ({ connections: 0, streams: 0, waits: {}, callers: [], services: [] }),
   };
 };
 

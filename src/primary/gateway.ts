@@ -9,6 +9,7 @@ import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/mess
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
 import type { Sample } from "../shared/observe/figures.js";
+import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
 import { controlApp } from "./control/app.js";
 import { ControlPort } from "./control-port.js";
@@ -57,6 +58,8 @@ const DEFAULT_GATHERING_S = 1;
 const CERTIFICATES_AGAIN_MS = 60_000;
 /** As long as an operator's request waits until a certificate counts. */
 const CERTIFICATES_MS = 500;
+/** As long as a worker may take to show its connections. */
+const INSPECTION_MS = 1_000;
 
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -328,9 +331,20 @@ export class Gateway {
       renew: () => this.renew(),
       explain: async (question) => this.#supervisor.workers.find((worker) => worker.ready)?.explain(question),
       certificatesChanged: () => inTime(this.#recertify(), CERTIFICATES_MS),
+      inspect: (query) => this.#inspect(query),
       metrics: async () => (this.#collection.enabled ? this.#collection.text() : undefined),
       log: this.#options.log,
     });
+  }
+
+  /** One that does not answer in time is named all the same. */
+  #inspect(query: InspectionQuery): Promise<({ readonly pid: number } & Partial<Inspection>)[]> {
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), INSPECTION_MS).unref());
+    const asked = this.#supervisor.workers.map(async (worker) => {
+      const inspection = await Promise.race([worker.inspect(query), late]);
+      return { pid: worker.pid, ...inspection };
+    });
+    return Promise.all(asked);
   }
 
   #observe(): void {

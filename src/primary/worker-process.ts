@@ -19,6 +19,7 @@ import {
   type WorkerConfig,
 } from "../shared/messages.js";
 import type { Figures } from "../shared/observe/figures.js";
+import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import type { StoreChange } from "../shared/store/store.js";
 
 /** An accepted connection that no worker has taken over yet. */
@@ -48,6 +49,8 @@ const MOST_IN_FLIGHT = 1_024;
 // An operator's, or a program's in a loop; each may take as long as the store and the fetch of tokens' keys do.
 const MOST_QUESTIONS = 16;
 const QUESTION_MS = 10_000;
+// One that stands still answers none of them.
+const MOST_INSPECTIONS = 16;
 // Far more than it takes to read what one channel holds.
 const MOST_TURNS = 1_000;
 
@@ -62,6 +65,7 @@ export class WorkerProcess {
   readonly #explaining = new Map<number, (explanation: Explanation | undefined) => void>();
   #questions = 0;
   readonly #observing = new Map<number, () => void>();
+  readonly #inspecting = new Map<number, (inspection: Inspection | undefined) => void>();
   #observations = 0;
   #health: HealthState;
   readonly #tickets: () => TicketKeys;
@@ -223,6 +227,17 @@ export class WorkerProcess {
     });
   }
 
+  /** Undefined when it cannot answer. */
+  inspect(query: InspectionQuery): Promise<Inspection | undefined> {
+    if (!this.ready || this.#inspecting.size >= MOST_INSPECTIONS) return Promise.resolve(undefined);
+    this.#observations += 1;
+    const id = this.#observations;
+    return new Promise((resolve) => {
+      this.#inspecting.set(id, resolve);
+      this.#send({ type: "inspect", id, query });
+    });
+  }
+
   /** The port is closed: its connections are to be drained. */
   leave(port: number): void {
     this.#send({ type: "unlisten", port });
@@ -287,6 +302,10 @@ export class WorkerProcess {
       case "explained":
         this.#explained(message.id, message.explanation);
         return;
+      case "inspected":
+        this.#inspecting.get(message.id)?.(message.inspection);
+        this.#inspecting.delete(message.id);
+        return;
       case "drained":
         return;
     }
@@ -346,9 +365,11 @@ export class WorkerProcess {
     for (const resolve of this.#telling.values()) resolve();
     for (const id of [...this.#explaining.keys()]) this.#explained(id, undefined);
     for (const resolve of this.#observing.values()) resolve();
+    for (const resolve of this.#inspecting.values()) resolve(undefined);
     this.#configuring.clear();
     this.#telling.clear();
     this.#observing.clear();
+    this.#inspecting.clear();
   }
 
   // Handles are sent one after the other and confirmed in that order; shared listening sockets are the first ones.

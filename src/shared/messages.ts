@@ -12,6 +12,7 @@ import type { Explanation, Question } from "./explanation.js";
 import type { ApiDefinition, ClosedPath } from "./model/api-definition.js";
 import type { Policy } from "./model/policy.js";
 import type { Figures } from "./observe/figures.js";
+import type { Inspection, InspectionQuery } from "./observe/inspection.js";
 import type { StoreChange } from "./store/store.js";
 
 /** Raised with every change that an older process would misread; a worker with another version is not used. */
@@ -93,6 +94,8 @@ export type ToWorker =
   | { readonly type: "move"; readonly connections: number }
   /** What it has counted is to be told. */
   | { readonly type: "observe"; readonly id: number }
+  /** Its live connections are to be shown. */
+  | { readonly type: "inspect"; readonly id: number; readonly query: InspectionQuery }
   /** What would become of a call is to be told. */
   | { readonly type: "explain"; readonly id: number; readonly question: Question }
   /** Closes listeners and ends connections gracefully; a second one may only shorten the time. */
@@ -115,6 +118,7 @@ export type ToPrimary =
   | { readonly type: "figures"; readonly id: number; readonly figures: Figures }
   /** After `explain`; without an explanation where it could not be found out. */
   | { readonly type: "explained"; readonly id: number; readonly explanation?: Explanation | undefined }
+  | { readonly type: "inspected"; readonly id: number; readonly inspection: Inspection }
   | { readonly type: "drained" };
 
 /**
@@ -155,6 +159,7 @@ const WORKER_TYPES: readonly string[] = [
   "move",
   "explain",
   "observe",
+  "inspect",
   "drain",
 ];
 const PRIMARY_TYPES: readonly string[] = [
@@ -165,6 +170,7 @@ const PRIMARY_TYPES: readonly string[] = [
   "applied",
   "targets",
   "figures",
+  "inspected",
   "explained",
   "drained",
 ];

@@ -156,6 +156,9 @@ class Control {
           },
         );
         return;
+      case "inspect":
+        this.send({ type: "inspected", id: message.id, inspection: this.#plane.inspect(message.query) });
+        return;
       case "move":
         this.#plane.move(message.connections);
         return;

@@ -20,6 +20,7 @@ import type { Stream } from "../shared/http2/stream.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { ApiDefinition, Target } from "../shared/model/api-definition.js";
 import type { Figures } from "../shared/observe/figures.js";
+import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import type { StoreChange } from "../shared/store/store.js";
 import { Admission } from "./call/admission.js";
 import { ANSWERS } from "./call/answers.js";
@@ -37,6 +38,7 @@ import { explain } from "./explain/explainer.js";
 import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
+import { inspect } from "./observe/inspect.js";
 import { Observatory } from "./observe/observatory.js";
 import { Offload, threadsPerWorker } from "./offload/offload.js";
 import { callerOptions, censusLimits, upstreamOptions } from "./options.js";
@@ -351,6 +353,11 @@ class Plane implements DataPlane {
     const { rules } = this.relay;
     const { engine, limits } = this.callerContext;
     return explain(question, { rules, config: this.config!, engine, limits, gatehouse: this.gatehouse });
+  }
+
+  inspect(query: InspectionQuery): Inspection {
+    const { callers, upstreams, clock } = this;
+    return inspect({ callers, pools: upstreams?.all() ?? [], now: clock.now }, query);
   }
 
   load(): Load {

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { Explanation, Question } from "../shared/explanation.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { Figures } from "../shared/observe/figures.js";
+import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import type { StoreChange } from "../shared/store/store.js";
 
 export interface DataPlane {
@@ -37,6 +38,7 @@ export interface DataPlane {
   explain(question: Question): Promise<Explanation>;
   /** What was counted since the last time, and how things stand. */
   figures(): Figures;
+  inspect(query: InspectionQuery): Inspection;
 }
 
 /** What the worker's process offers to its data plane. */

@@ -90,6 +90,7 @@ export class Desk {
         this.certificateNews += 1;
         return this.applied;
       },
+      inspect: async () => [],
       metrics: async () => this.metrics,
       log: pino({ level: "silent" }),
     });

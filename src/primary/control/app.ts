@@ -11,6 +11,7 @@ import { cacheRoutes } from "./caches.js";
 import { certificateRoutes } from "./certificates.js";
 import type { ControlContext } from "./context.js";
 import { explainRoutes } from "./explain.js";
+import { debugRoutes } from "./debug.js";
 import { guard } from "./guard.js";
 import { KeyDesk } from "./key-desk.js";
 import { keyListRoutes } from "./key-list.js";
@@ -34,6 +35,7 @@ export function controlApp(control: ControlContext): Hono {
   certificateRoutes(app, control);
   operationRoutes(app, control);
   explainRoutes(app, control);
+  debugRoutes(app, control);
   metricsRoutes(app, control, guarded);
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));

@@ -7,6 +7,7 @@ import type { Explanation, Question } from "../../shared/explanation.js";
 import type { HealthState } from "../../shared/messages.js";
 import type { ApiDefinition } from "../../shared/model/api-definition.js";
 import type { Policies } from "../../shared/model/policy.js";
+import type { Inspection, InspectionQuery } from "../../shared/observe/inspection.js";
 import type { Keyspace } from "../keyspace.js";
 
 /** A definition as it stands in its file. */
@@ -29,6 +30,8 @@ export interface ControlContext {
   readonly renew: () => Promise<string>;
   /** Certificates of the store have changed; resolves with whether every worker has them. */
   readonly certificatesChanged: () => Promise<boolean>;
+  /** What each worker shows of its connections; nothing but its pid when it does not answer. */
+  readonly inspect: (query: InspectionQuery) => Promise<readonly ({ readonly pid: number } & Partial<Inspection>)[]>;
   /** Prometheus' text; undefined where metrics are off. */
   readonly metrics: () => Promise<string | undefined>;
   /** What would become of a call; undefined where no worker could say. */

@@ -70,6 +70,11 @@ export const OPERATIONS: readonly Operation[] = [
   op("get", "/tyk/health", "Not enabled, as in Tyk by default", "Outcome", [400], "", ["api_id"]),
   op("get", "/tyk/schema", "What may be sent, as JSON Schema", "Outcome", []),
   op("post", "/tyk/debug/explain", "What would become of a call, step by step", "Explanation", [400, 503], "Question"),
+  op("get", "/tyk/debug/connections", "Live connections, and why their streams wait", "Inspections", [400], "", [
+    "limit",
+    "address",
+    "api",
+  ]),
   op("get", "/tyk/metrics", "What Prometheus scrapes; /metrics of the control port is the same", "Metrics", [404]),
   op("get", "/tyk/openapi.json", "This document", "Document", []),
 ];
@@ -211,5 +216,6 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
   Definition: { ...open, description: "A classic API definition; GET /tyk/schema describes its fields" },
   Definitions: { type: "array", items: { $ref: "#/components/schemas/Definition" } },
   Document: open,
+  Inspections: { type: "object", required: ["workers"], properties: { workers: { type: "array", items: open } } },
   Metrics: { type: "string", description: "Prometheus' text format 0.0.4, as text/plain" },
 };

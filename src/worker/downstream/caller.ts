@@ -64,7 +64,7 @@ export class Caller implements WireOwner {
   /** Frame count at which the parser stood in the middle of something, and since when. */
   private stuckAt = -1;
   private stuckSince = 0;
-  private readonly born: number;
+  readonly born: number;
   private readonly residence: Residence;
   private queuedBefore = 0;
 
@@ -93,6 +93,16 @@ export class Caller implements WireOwner {
       this.speech = Speech.HTTP2;
       sendOpening(this.connection);
     }
+  }
+
+  /** For those that look at it from outside; empty while nothing has been said. */
+  get protocol(): string {
+    if (this.speech === Speech.HTTP2) return "h2";
+    return this.http1 === null ? "" : "http/1.1";
+  }
+
+  get draining(): boolean {
+    return this.drainBy >= 0;
   }
 
   private onRead(n: number): boolean {

@@ -39,6 +39,10 @@ class LinePlane implements DataPlane {
     return NO_FIGURES;
   }
 
+  inspect() {
+    return { connections: 0, streams: 0, waits: {}, callers: [], services: [] };
+  }
+
   targets(): void {}
 
   changed(): void {}
