@@ -19,10 +19,12 @@ const version = (more: Json): Json => ({
 });
 
 const CHANGES: Json = {
+  global_headers: { "X-Copy": "$tyk_context.headers_X_Given", "X-Address": "$tyk_context.remote_addr" },
   global_response_headers: {
     "X-Set": "global",
     "X-Path": "$tyk_context.path",
     "X-Echo": "$tyk_context.headers_X_Given",
+    "X-Id": "$tyk_context.request_id",
   },
   global_response_headers_remove: ["Server"],
   extended_paths: {
@@ -44,8 +46,11 @@ describe("fields of responses", () => {
 
   before(async () => {
     service = await WireServer.listen();
-    const more = { enable_context_vars: true, ...version(CHANGES) };
-    gateway = await startGateway({ definitions: [keyless({ path: "/api/", target: service.target, more })] });
+    const more = { enable_context_vars: true, sluice: { retry: { statuses: ["UNAVAILABLE"] } }, ...version(CHANGES) };
+    gateway = await startGateway({
+      definitions: [keyless({ path: "/api/", target: service.target, more })],
+      settings: { request_id: { header: "x-request-id", trust: "always" }, trusted_proxies: ["127.0.0.1"] },
+    });
     client = await WireClient.ready(gateway.port);
   });
   after(async () => {
@@ -118,6 +123,54 @@ describe("fields of responses", () => {
     assert.equal(textOf(it.fields, "grpc-message"), "no such thing");
     assert.deepEqual(valuesOf(it.fields, "x-set"), ["global"]);
     assert.equal(textOf(it.fields, "server"), undefined);
+  });
+
+  it("a call's id is one in every attempt and in the response, and a believed caller's own where it can be one", async () => {
+    const idsOf = async (sent: string): Promise<string[]> => {
+      const stream = client.newStream();
+      client.send(
+        f.headers(stream, block(...grpcRequest("/api/Any"), ["x-request-id", sent], ["x-given", sent.slice(0, 5)])),
+        f.data(stream, Buffer.alloc(5), { end: true }),
+      );
+      const first = await service.request();
+      first.connection.reply(first.stream, { fields: [...OWN, ["grpc-status", "14"]] });
+      const second = await service.request();
+      second.connection.replyGrpc(second.stream);
+      const it = await client.message(stream);
+      for (const { fields } of [first, second]) assert.equal(textOf(fields, "x-copy"), sent.slice(0, 5));
+      assert.equal(textOf(second.fields, "grpc-previous-rpc-attempts"), "1");
+      return [first.fields, second.fields, it.fields].map(
+        (fields, n) => textOf(fields, n < 2 ? "x-request-id" : "x-id") ?? "",
+      );
+    };
+    assert.deepEqual(await idsOf("mine-1"), ["mine-1", "mine-1", "mine-1"]);
+    for (const sent of ["two words", "x".repeat(201), ""]) {
+      const [one, ...others] = await idsOf(sent);
+      assert.match(one ?? "", /^[0-9a-f-]{36}$/);
+      assert.deepEqual(others, [one, one]);
+    }
+  });
+
+  it("the address is what a trusted proxy says", async () => {
+    const it = await exchange(
+      "/api/Any",
+      [["x-forwarded-for", "9.9.9.9, 1.2.3.4"]],
+      ({ connection, stream, fields }) => {
+        assert.equal(textOf(fields, "x-forwarded-for"), "9.9.9.9, 1.2.3.4, 127.0.0.1");
+        assert.equal(textOf(fields, "x-address"), "1.2.3.4");
+        connection.replyGrpc(stream);
+      },
+    );
+    assert.equal(textOf(it.fields, "grpc-status") ?? textOf(it.trailers, "grpc-status"), "0");
+  });
+
+  it("a value longer than a variable may be is none", async () => {
+    const stream = client.newStream();
+    client.send(f.headers(stream, block(...grpcRequest("/api/Any"), ["x-given", "g".repeat(5_000)]), { end: true }));
+    const it = await service.request();
+    assert.equal(textOf(it.fields, "x-copy"), "");
+    it.connection.replyGrpc(it.stream);
+    assert.equal(textOf((await client.message(stream)).fields, "x-echo"), "");
   });
 
   it("an interim response and an answer of the gateway itself are left alone", async () => {

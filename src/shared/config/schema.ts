@@ -235,6 +235,18 @@ const connections = z
   )
   .prefault({});
 
+/** Ours: what `/metrics` of the control port tells. */
+const metrics = z
+  .object(
+    {
+      enabled: flag(true),
+      /** Methods of one API that are told apart; the others are counted as "other". */
+      methods_per_api: whole(0, 10_000, DEFAULTS.methodsPerApi),
+    },
+    section,
+  )
+  .prefault({});
+
 const requestId = z
   .object(
     {
@@ -246,18 +258,6 @@ const requestId = z
         }),
       /** From whom one is kept that came with the call: nobody, trusted_proxies, everybody. */
       trust: oneOf(["never", "proxies", "always"], "proxies"),
-    },
-    section,
-  )
-  .prefault({});
-
-/** Ours: what `/metrics` of the control port tells. */
-const metrics = z
-  .object(
-    {
-      enabled: flag(true),
-      /** Methods of one API that are told apart; the others are counted as "other". */
-      methods_per_api: whole(0, 10_000, DEFAULTS.methodsPerApi),
     },
     section,
   )
