@@ -5,6 +5,8 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Logger } from "pino";
+import type { Counters } from "../shared/counters/counters.js";
+import type { Counter } from "../shared/counters/exchange.js";
 import { openCounters } from "../shared/counters/open.js";
 import type { PasswordCheck } from "../shared/keys/password.js";
 import { keyRules } from "../shared/keys/token.js";
@@ -37,6 +39,7 @@ export class Gatehouse {
   readonly engine: LimitEngine;
   readonly store: Store;
   private readonly timers: NodeJS.Timeout[];
+  private readonly counters: Counters;
   private counting: Counting;
 
   private constructor(store: Store, config: WorkerConfig, passwords: PasswordCheck, clock: () => number, log: Logger) {
@@ -45,6 +48,7 @@ export class Gatehouse {
     this.store = store;
     this.counting = countingOf(settings).counting;
     const counters = openCounters(store.counters(), worker);
+    this.counters = counters;
     const stamps = process.env[STAMPS_VARIABLE];
     this.engine = new LimitEngine({
       counters,
@@ -120,6 +124,15 @@ export class Gatehouse {
   /** What would count, for whoever wants to know; nothing is counted by it. */
   limitsOf(session: SessionLimits | undefined, api: ApiLimits): Limits {
     return limitsOf(session, api, this.counting);
+  }
+
+  /** What a counter holds; undefined where nothing was taken, and where the store cannot be asked. */
+  async counter(key: string, quota: boolean): Promise<Counter | undefined> {
+    try {
+      return await this.counters.read(key, quota);
+    } catch {
+      return undefined;
+    }
   }
 
   changed(change: StoreChange): void {

@@ -14,6 +14,7 @@ import { basic, type Caller, type Fields, token } from "../gate/caller.js";
 import { type Control, type Json, rights } from "../gate/control.js";
 import { extended, keyed, World } from "../gate/world.js";
 import { keyless } from "../support/gateway.js";
+import { until } from "../support/waiting.js";
 
 const definitions = (target: string): Json[] => [
   keyless({
@@ -147,7 +148,7 @@ describe("what would become of a call", () => {
     assert.match(saysOf(old, "credential"), /auth_token \(header authorization\): is known/);
     assert.match(saysOf(old, "key"), /with the policies gold/);
     assert.match(saysOf(old, "limits"), /rate of the key: 500 calls in 1 s/);
-    assert.match(saysOf(old, "limits"), /quota of the key: 50 calls in 3600 s/);
+    assert.match(saysOf(old, "limits"), /quota of the key: 50 calls in 3600 s, \d+ used/);
     assert.match(saysOf(old, "limits"), /rate of the API: 1000 calls in 1 s/);
     assert.match(saysOf(old, "strip"), /header authorization/);
     assert.equal(saysOf(old, "rewrite"), "to /keys.Api/New");
@@ -172,6 +173,15 @@ describe("what would become of a call", () => {
     // One of two was used by the case above.
     assert.equal(await caller.code("/keys.Api/Only", token(narrow)), status.OK);
     assert.equal(await caller.code("/keys.Api/Only", token(narrow)), status.RESOURCE_EXHAUSTED);
+    let told = await ask("/keys.Api/Only", token(narrow));
+    // What was used is in the counter when the worker has reported it.
+    await until("the counter has it", async () => {
+      told = await ask("/keys.Api/Only", token(narrow));
+      return !told.outcome.forwarded;
+    });
+    assert.equal(told.outcome.grpc, status.RESOURCE_EXHAUSTED);
+    assert.equal(told.outcome.message, "Quota exceeded");
+    assert.match(saysOf(told, "limits"), /quota of the key: 2 calls in 3600 s, 2 used/);
   });
 
   it("never shows a credential, wherever a call carries it", async () => {

@@ -27,6 +27,25 @@ test("commands are read with their options", () => {
     conf: "b",
     file: "c",
   });
+  const explain = [
+    "explain",
+    "--path",
+    "/a.B/C",
+    "--port",
+    "80",
+    "--header",
+    "a: b",
+    "--header",
+    "c:d",
+    "--peer",
+    "::1",
+  ];
+  assert.deepEqual(readCommandLine([...explain, "--json", "--conf", "b"]), {
+    name: "explain",
+    conf: "b",
+    question: { path: "/a.B/C", port: 80, headers: ["a: b", "c:d"], peer: "::1" },
+    json: true,
+  });
   assert.deepEqual(readCommandLine(["version"]), { name: "version" });
   assert.deepEqual(readCommandLine(["--help"]), { name: "help" });
 });
@@ -48,7 +67,10 @@ test("wrong use is told with what was found", () => {
       `--workers must be a whole number from 1 to 1024, found "${workers}"`,
     );
   }
-  assert.match(problem("start", "--port", "1"), /--port/);
+  assert.match(problem("start", "--port", "1"), /--port belongs to explain/);
+  assert.equal(problem("explain"), "explain needs --path");
+  assert.equal(problem("explain", "--path", "/x", "--port", "x"), '--port must be a port, found "x"');
+  assert.equal(problem("explain", "--path", "/x", "--file", "x"), "--file belongs to keys");
   assert.equal(problem("keys"), "keys needs export or import");
   assert.equal(problem("keys", "import", "more"), 'unexpected argument "more"');
   assert.equal(problem("keys", "import", "--workers", "2"), "--workers belongs to start");

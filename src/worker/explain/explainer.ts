@@ -10,6 +10,7 @@ import { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { EngineLimits } from "../../shared/http2/limits.js";
 import type { WorkerConfig } from "../../shared/messages.js";
 import type { Decision } from "../admit/decision.js";
+import { verdictOf } from "../admit/limit-verdict.js";
 import type { VerdictRow } from "../admit/verdicts.js";
 import type { Answer } from "../call/answers.js";
 import { preparedFor } from "../call/forwarding.js";
@@ -73,8 +74,13 @@ async function course(plan: Plan, list: FieldList, parts: ExplainerParts, steps:
       },
       tracing,
     );
+    const admitted = decision.verdict === 0 && decision.reply === undefined;
+    const used = admitted
+      ? await tracing.tellLimits((key, quota) => gatehouse.counter(key, quota), Date.now())
+      : undefined;
     steps.push(...tracing.steps);
-    if (decision.verdict !== 0) return refusedBy(gatehouse.gate.verdicts[decision.verdict]!);
+    const verdict = used === undefined ? decision.verdict : verdictOf(used);
+    if (verdict !== 0) return refusedBy(gatehouse.gate.verdicts[verdict]!);
     if (decision.reply !== undefined) {
       steps.push({ what: "answer", says: `the gateway answers by itself, with HTTP ${decision.reply.code}` });
       return { ...FORWARDED, forwarded: false, http: decision.reply.code, message: "answered by the definition" };
