@@ -95,7 +95,7 @@ interface Schema {
   };
 }
 
-function leaves(schema: unknown, path: readonly string[] = []): string[][] {
+export function leaves(schema: unknown, path: readonly string[] = []): string[][] {
   const { def } = schema as Schema;
   const inner = def.innerType ?? (def.type === "pipe" ? def.in : undefined);
   if (inner !== undefined) return leaves(inner, path);
