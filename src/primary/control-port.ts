@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Settings } from "../shared/config.js";
+import type { HealthService } from "./control/health-service.js";
 import { ControlServer } from "./control/server.js";
 import type { ControlTls } from "./control-tls.js";
 import { at, ListenError } from "./listeners.js";
@@ -23,6 +24,7 @@ interface Place {
 
 export class ControlPort {
   readonly #app: Hono;
+  readonly #health: HealthService | undefined;
   readonly #log: Logger;
   #place: Place | undefined;
   /** What is left if what was opened last is not to stay. */
@@ -31,8 +33,9 @@ export class ControlPort {
   /** Of what was opened last. */
   #tls: ControlTls | undefined;
 
-  constructor(app: Hono, log: Logger) {
+  constructor(app: Hono, log: Logger, health?: HealthService) {
     this.#app = app;
+    this.#health = health;
     this.#log = log;
   }
 
@@ -48,7 +51,7 @@ export class ControlPort {
     const address = settings.control_api_address || settings.listen_address;
     const name = port === 0 ? await this.#socketPath() : at(address, port);
     if (this.#place?.name === name) return;
-    const server = new ControlServer(this.#app, port === 0, tls);
+    const server = new ControlServer(this.#app, port === 0, tls, this.#health);
     try {
       if (port === 0) await server.listenOn(name);
       else await server.listen(address, port);
@@ -73,6 +76,7 @@ export class ControlPort {
   }
 
   async close(): Promise<void> {
+    this.#health?.end();
     this.settle("new");
     await this.#place?.server.close();
     this.#place = undefined;

@@ -12,6 +12,7 @@ import type { Sample } from "../shared/observe/figures.js";
 import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
 import { controlApp } from "./control/app.js";
+import { HealthService } from "./control/health-service.js";
 import { ControlPort } from "./control-port.js";
 import { ControlTls } from "./control-tls.js";
 import { type CertificateExpiry, ExpiryMonitor } from "./expiry.js";
@@ -71,6 +72,7 @@ export class Gateway {
   readonly #expiry: ExpiryMonitor;
   readonly #own = new OwnFigures();
   readonly #collection: Collection;
+  readonly #ownHealth = new HealthService(() => this.#health.ready.status === 200);
   readonly #control: ControlPort;
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
@@ -116,7 +118,7 @@ export class Gateway {
       () => this.#reloadSoon(),
       (folder, error) => log.warn({ folder, err: error }, "a folder cannot be watched"),
     );
-    this.#control = new ControlPort(this.#app(), log);
+    this.#control = new ControlPort(this.#app(), log, this.#ownHealth);
     this.#health = this.#healthBecause(STARTING);
     this.#supervisor = new Supervisor({
       workerFile: options.workerFile,
@@ -413,6 +415,7 @@ export class Gateway {
     this.#notReady = notReady;
     this.#health = this.#healthBecause(notReady);
     this.#supervisor.health(this.#health);
+    this.#ownHealth.changed();
   }
 
   #healthBecause(notReady: string): HealthState {

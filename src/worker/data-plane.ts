@@ -38,6 +38,7 @@ import { explain } from "./explain/explainer.js";
 import { Gatehouse } from "./gatehouse.js";
 import { makeReadPools } from "./net/read-blocks.js";
 import { Turn } from "./net/turn.js";
+import { HealthService } from "./observe/health-service.js";
 import { inspect } from "./observe/inspect.js";
 import { Observatory } from "./observe/observatory.js";
 import { Offload, threadsPerWorker } from "./offload/offload.js";
@@ -77,6 +78,7 @@ class Plane implements DataPlane {
   private upstreams!: Upstreams;
   private healthChecks: HealthChecks | null = null;
   private readonly observatory: Observatory;
+  private readonly ownHealth: HealthService;
   private ended = false;
   private gatehouse: Gatehouse | null = null;
   private readonly rules = new RuleBook((open, { api_id }, { path, method, returnMs }) => {
@@ -103,6 +105,8 @@ class Plane implements DataPlane {
       admit: (transport, port) => this.admit(transport, port),
       changed: () => this.pendingChanged(),
     });
+    this.ownHealth = new HealthService(this.relay);
+    this.relay.ownHealth = this.ownHealth;
     this.observatory = new Observatory({
       clock: this.clock,
       relay: this.relay,
@@ -343,6 +347,7 @@ class Plane implements DataPlane {
 
   health(state: HealthState): void {
     this.relay.health = state;
+    this.ownHealth.changed();
   }
 
   figures(): Figures {
@@ -420,6 +425,7 @@ class Plane implements DataPlane {
       });
       const hearUntil = now + Math.min(silentMs, timeoutMs);
       this.draining = { resolve, promise, by, hearUntil };
+      this.ownHealth.drain();
       // Nobody has begun a call there yet: they find another gateway at once.
       if (silentMs === 0) this.tls.close();
       for (const caller of this.callers) caller.drain(hearUntil);

@@ -10,6 +10,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import type { Hono } from "hono";
 import type { ControlTls } from "../control-tls.js";
 import type { PeerBindings } from "./guard.js";
+import type { HealthService } from "./health-service.js";
 
 // "PRI" begins no HTTP/1.1 method: three bytes tell the protocols apart.
 const PREFACE = Buffer.from("PRI");
@@ -39,7 +40,7 @@ export class ControlServer {
   #tls: ControlTls | undefined;
 
   /** `relayed`: requests come from workers, which say in a header who asked them. */
-  constructor(app: Hono, relayed = false, tls?: ControlTls) {
+  constructor(app: Hono, relayed = false, tls?: ControlTls, health?: HealthService) {
     this.secure(tls);
     const peerOf = relayed ? peerInHeader : peerOfSocket;
     const fetch = (request: Request, env: HttpBindings | Http2Bindings) =>
@@ -48,7 +49,9 @@ export class ControlServer {
     this.#http1 = http.createServer(answer);
     // Node's own checks of a request's time begin with the server's listen(), which is not called here.
     this.#http1.setTimeout(SILENCE_MS);
-    this.#http2 = http2.createServer(answer);
+    this.#http2 = http2.createServer((request, response) => {
+      if (health?.takes(request, response) !== true) void answer(request, response);
+    });
     this.#http2.setTimeout(IDLE_SESSION_MS);
     // A peer that breaks the protocol ends its own session; there is nobody else to tell.
     this.#http2.on("sessionError", () => {});

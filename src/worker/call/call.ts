@@ -10,7 +10,7 @@ import type { Waiting } from "../admit/limits/waiting.js";
 import type { Seat } from "../balance/seat.js";
 import type { Link } from "../upstream/link.js";
 import type { WaitingPlace } from "../upstream/waiting-calls.js";
-import type { ControlRequest } from "./control-request.js";
+import type { LocalExchange } from "./local-exchange.js";
 import type { MessageMeter } from "./message-meter.js";
 import type { MessageScreen } from "./message-screen.js";
 import type { Plan, Prepared } from "./plan.js";
@@ -43,8 +43,8 @@ export class Call implements Timed {
   outcome = 0;
   /** It was given to a target: until the end of the turn it came in it is not. */
   given = false;
-  /** Set when the primary answers instead of a service. */
-  control: ControlRequest | null = null;
+  /** Set when no service answers: the primary does, or the gateway for itself. */
+  control: LocalExchange | null = null;
   /** How long it may take from its arrival on, ms; 0 = as long as it likes. */
   timeoutMs = 0;
   /** The operator's bound is what it must keep, not the caller's deadline. */

@@ -47,7 +47,8 @@ export class CallerEvents implements ConnectionEvents {
       return;
     }
     if (plan.route === null) {
-      this.answerLocally(down, plan);
+      if (plan.healthMethod === null || this.relay.ownHealth === null) this.answerLocally(down, plan);
+      else this.answerHealth(down, plan, list, end);
       return;
     }
     const call = new Call(down, plan, plan.volatileOf(list), end);
@@ -69,6 +70,15 @@ export class CallerEvents implements ConnectionEvents {
       this.relay.log.warn({ err: error }, "a request for the control API cannot be passed on");
       this.relay.fail(call, ANSWERS.badRequest);
     }
+  }
+
+  private answerHealth(down: Stream, plan: Plan, list: FieldList, end: boolean): void {
+    const call = new Call(down, plan, plan.volatileOf(list), end);
+    down.owner = call;
+    this.relay.calls++;
+    call.control = this.relay.ownHealth!.begin(call, plan.healthMethod === "watch");
+    if (plan.timed && !this.relay.date(call)) return;
+    if (end) call.control.data(NOTHING, true);
   }
 
   private planFor(c: Connection, list: FieldList, memo: HeaderMemo | null): Plan {

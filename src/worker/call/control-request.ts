@@ -8,6 +8,7 @@ import { State } from "../../shared/http2/stream-state.js";
 import { sendText } from "./answer.js";
 import { ANSWERS } from "./answers.js";
 import type { Call } from "./call.js";
+import type { LocalExchange } from "./local-exchange.js";
 import type { Plan } from "./plan.js";
 import type { Relay } from "./relay.js";
 
@@ -21,7 +22,7 @@ export function isControlPath(path: string): boolean {
   return path === "/tyk" || path.startsWith("/tyk/") || path.startsWith("/tyk?");
 }
 
-export class ControlRequest {
+export class ControlRequest implements LocalExchange {
   private readonly relay: Relay;
   private readonly call: Call;
   private readonly request: ClientRequest;

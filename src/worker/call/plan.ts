@@ -102,6 +102,8 @@ export class Plan {
   prepared: Prepared | null = null;
   /** The same for other paths, where rewrites look at the key: the last few. */
   rewrites: Prepared[] | null = null;
+  /** A method of the gateway's own health; null for all else. Set right after it is made. */
+  healthMethod: "check" | "watch" | null = null;
   /** What its calls are counted in, and by whom is not known here (observe/). */
   tally: object | null = null;
   readonly gaps: number;

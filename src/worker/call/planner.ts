@@ -2,6 +2,7 @@
 // Governed by the order of answers in spec 6.6. Runs once per new combination of fields on a connection.
 
 import { isGrpcContentType } from "../../shared/grpc/content-type.js";
+import { HEALTH_CHECK, HEALTH_WATCH } from "../../shared/grpc/health.js";
 import type { Connection } from "../../shared/http2/connection.js";
 import { type Field, FieldKind, type FieldName } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
@@ -93,6 +94,7 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
     gate,
     rule,
   });
+  if (answer === ANSWERS.noRoute && grpc && origin.port === rules.mainPort) plan.healthMethod = healthMethod(path);
   const change = route === null ? null : (rules.changes[route.id]?.changeFor(method, path) ?? null);
   if (change !== null) plan.change = new BoundChange(change, plan);
   if (route !== null && gate === null) plan.prepared = preparedFor(plan, null);
@@ -104,6 +106,11 @@ function certificateAnswer(origin: Origin, allowed: AllowList | null): Answer | 
   if (allowed === null) return null;
   const refusal = origin.secure ? allowed.refusal(origin.peer, Date.now()) : "TLS not enabled";
   return refusal === "" ? null : { ...ANSWERS.certificate, message: refusal };
+}
+
+/** `grpc.health.v1.Health`, where no API has that path. */
+function healthMethod(path: string): Plan["healthMethod"] {
+  return path === HEALTH_CHECK ? "check" : path === HEALTH_WATCH ? "watch" : null;
 }
 
 function healthPath(path: string, origin: Origin, rules: Rules): "hello" | "ready" | null {

@@ -29,6 +29,7 @@ import { callerTimeout, block as departing, encodeDeparture } from "./departure.
 import { HeldRequests } from "./held-request.js";
 import { block as encodedBlock } from "./outgoing.js";
 import type { Rules } from "./planner.js";
+import type { OwnHealth } from "./local-exchange.js";
 import { NO_PUSHBACK } from "./retry.js";
 
 /** How often a call may move on unseen. */
@@ -70,6 +71,8 @@ export class Relay implements CallRunner {
   /** Set while some API has a gate. */
   admission: Admission | null = null;
   calls = 0;
+  /** Answers for the gateway itself where no API does; null where nobody does. */
+  ownHealth: OwnHealth | null = null;
   /** Told of every end of a call. */
   watcher: CallWatcher | null = null;
   /** Told what came of every stay at a connection. */
