@@ -1,5 +1,5 @@
 /**
- * `--base REV`: is the working tree faster than another revision? Both are built, run in the same rounds, and compared with a rank test,
+ * `--base REV`: is the working tree faster than another revision? Both are built, run in the same rounds, and compared with a rank test over the pairs,
  * not by eye. Must not know how a round is measured. The revision is checked out and built in a scratch folder that is removed after.
  */
 import { spawnSync } from "node:child_process";
@@ -10,7 +10,7 @@ import { projectRoot } from "./results.js";
 import { type Figure, type RoundsPlan, runRounds, type ScenarioResult } from "./rounds.js";
 import type { Scenario } from "./scenarios.js";
 import { buildStage, scratchFolder, stageKey } from "./stage.js";
-import { difference, mannWhitney, pairedRatio } from "./statistics.js";
+import { difference, pairedRatio, signedRank } from "./statistics.js";
 import { digits, failureLines, unitText } from "./table.js";
 
 const run = (folder: string, program: string, ...args: string[]): string => {
@@ -50,8 +50,8 @@ export const compareFigures = (
     number[],
   ];
   const ratio = pairedRatio(after, before);
-  const verdict = WORDS[difference(before, after)];
-  return `${result.scenario}: ${verdict}; ${digits(base.cpuPerUnit)} → ${digits(change.cpuPerUnit)} ${unitText(result)}, ${ratio.toFixed(3)}×, p = ${mannWhitney(before, after).toFixed(3)}, ${after.length} rounds`;
+  const verdict = WORDS[difference(before, after, signedRank)];
+  return `${result.scenario}: ${verdict}; ${digits(base.cpuPerUnit)} → ${digits(change.cpuPerUnit)} ${unitText(result)}, ${ratio.toFixed(3)}×, p = ${signedRank(before, after).toFixed(3)}, ${after.length} rounds`;
 };
 
 export const compareWithBase = async (

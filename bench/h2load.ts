@@ -56,7 +56,7 @@ export const runH2load = async (run: H2loadRun): Promise<Outcome> => {
     `-c${run.connections}`,
     `-t${Math.min(run.threads, run.connections)}`,
     `-m${run.streams}`,
-    `-D${run.seconds}`,
+    `-D${Math.round(run.seconds * 1000)}ms`,
     `-d${run.requestFile}`,
     "-Hcontent-type: application/grpc",
     "-Hte: trailers",

@@ -1,7 +1,7 @@
 /** The figures the bench speaks in, against values worked out by hand. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { difference, mannWhitney, median, pairedRatio, spread } from "../../bench/statistics.js";
+import { difference, mannWhitney, median, pairedRatio, signedRank, spread } from "../../bench/statistics.js";
 
 test("the median of an even number of values lies between the middle two", () => {
   assert.equal(median([4, 1, 3, 2]), 2.5);
@@ -48,4 +48,23 @@ test("a difference is only named when the rank test sees one", () => {
   assert.equal(difference([10, 11, 12, 13, 14, 15], [5, 6, 7, 8, 9, 9.5]), "lower");
   assert.equal(difference([5, 6, 7, 8, 9, 9.5], [10, 11, 12, 13, 14, 15]), "higher");
   assert.equal(difference([10, 11, 12], [9, 11.5, 12.5]), "no difference");
+});
+
+test("the paired test gives the exact two-sided probability, also where values are equal", () => {
+  // All five pairs on one side: 2 of the 32 ways to toss.
+  assert.ok(Math.abs(signedRank([1, 2, 3, 4, 5], [2, 5, 9, 13, 17]) - 2 / 32) < 1e-12);
+  // Equal pairs say nothing; of two that are as far apart on either side, anything is as extreme.
+  assert.equal(signedRank([1, 1, 2], [1, 2, 1]), 1);
+  assert.equal(signedRank([3, 3], [3, 3]), 1);
+  assert.equal(signedRank([], []), 1);
+  // Ranks 1 to 4, the smallest on the other side: sums of 0 and 1 of 16, twice.
+  assert.ok(Math.abs(signedRank([1.1, 1, 1, 1], [1, 2, 3, 4]) - 4 / 16) < 1e-12);
+});
+
+test("pairs see a difference that the machine's weather hides from unpaired ranks", () => {
+  const weather = [1, 9, 3, 12, 2, 7, 15, 5];
+  const change = weather.map((value) => value * 0.9);
+  assert.equal(difference(weather, change), "no difference");
+  assert.equal(difference(weather, change, signedRank), "lower");
+  assert.equal(difference(change, weather, signedRank), "higher");
 });
