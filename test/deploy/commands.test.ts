@@ -17,9 +17,11 @@ const BUILD = fileURLToPath(new URL("../../", import.meta.url));
 const PORTS = ["8080", "8081", "8443", "9080", "9081", "6390", "50051"];
 const TOOLS = ["curl", "openssl", "redis-server", "sed"];
 /** Far above what a script takes; it ends one that hangs. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
+/** Whoever waits for a process that has ended waits in vain: the pages wait with sleep. */
 const PRELUDE = `set -eux
+sleep() { command sleep "$@"; jobs > .jobs; if grep -vq Running .jobs; then cat .jobs; exit 1; fi; }
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 `;
 
