@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import type { Scene } from "../rfc9113/relay-scene.js";
 import { statusOf } from "../rfc9113/relay-scene.js";
 import * as f from "../support/wire/frame.js";
-import { type Case, now, pause, start, timeout, toldOf, trailersOnly } from "./course.js";
+import { block } from "../support/wire/hpack.js";
+import { type Case, message, now, pause, start, timeout, toldOf, trailersOnly } from "./course.js";
 
 const breaker =
   (more: Record<string, unknown> = {}) =>
@@ -96,6 +97,29 @@ export const breakers: Case[] = [
       for (let n = 0; n < 2; n++) assert.equal(toldOf(await scene.client.message(start(scene))).status, "4");
       const told = toldOf(await scene.client.message(start(scene)));
       assert.equal(told.status, "14");
+    },
+  },
+  {
+    says: "but not where callers keep back their requests' end, or do not take what they are sent",
+    version: () => {
+      const { extended_paths } = breaker({ samples: 2 })();
+      return { global_enforce_timeout: "150ms", extended_paths };
+    },
+    run: async (scene) => {
+      for (let n = 0; n < 4; n++) {
+        const stream = start(scene, [], null);
+        await scene.service.request();
+        assert.equal(toldOf(await scene.client.message(stream)).status, "4");
+      }
+      scene.client.send(f.settings([f.Setting.INITIAL_WINDOW_SIZE, 0]));
+      for (let n = 0; n < 4; n++) {
+        const stream = start(scene);
+        const it = await scene.service.request();
+        const head = block([":status", "200"], ["content-type", "application/grpc"]);
+        it.connection.send(f.headers(it.stream, head, { end: false }), f.data(it.stream, message(100)));
+        assert.equal((await scene.client.message(stream)).reset, f.Code.CANCEL);
+      }
+      await ends(scene, 0);
     },
   },
   {

@@ -47,13 +47,22 @@ const FAULTY =
   (1 << GrpcStatus.UNKNOWN) | (1 << GrpcStatus.INTERNAL) | (1 << GrpcStatus.UNAVAILABLE) | (1 << GrpcStatus.DATA_LOSS);
 
 /**
+ * Whether the operator's bound ran out at the service's expense. A caller that keeps back the end of its request, or does
+ * not take the response, lets any bound run out: at its own pleasure, and everybody would pay for it.
+ */
+export function isLate(call: Call): boolean {
+  const { queue } = call.down;
+  return call.bounded && call.requestEnded && (queue === null || queue.bytes === 0);
+}
+
+/**
  * Whether a breaker counts an end, and as what. DEADLINE_EXCEEDED counts only where the operator's bound ran out: with a
  * deadline of its own any caller could open the breaker for everybody.
  */
 export function blameOf(call: Call, origin: number, status: number): number {
   if (origin === Origin.NETWORK) return Blame.BAD;
   if (status === GrpcStatus.DEADLINE_EXCEEDED && origin !== Origin.CALLER) {
-    return call.bounded ? Blame.BAD : Blame.NONE;
+    return isLate(call) ? Blame.BAD : Blame.NONE;
   }
   if (origin !== Origin.SERVICE) return Blame.NONE;
   if (!call.plan.grpc || call.httpStatus !== 200) return call.httpStatus >= 500 ? Blame.BAD : Blame.GOOD;

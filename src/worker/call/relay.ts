@@ -22,7 +22,7 @@ import { sendAnswer, sendStatusTrailers } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import { REFUSED } from "./breaker.js";
 import type { Call } from "./call.js";
-import { type AttemptWatcher, blameOf, type CallWatcher, Origin } from "./call-end.js";
+import { type AttemptWatcher, blameOf, type CallWatcher, isLate, Origin } from "./call-end.js";
 import type { CallRule } from "./call-rules.js";
 import { Deadlines } from "./deadlines.js";
 import { callerTimeout, block as departing, encodeDeparture } from "./departure.js";
@@ -57,9 +57,11 @@ interface Lingering {
 /** What the end of a stay says about the address: as for breakers, but which statuses count is the operator's choice. */
 function outcomeOf(call: Call, ejection: Ejection, origin: number, status: number): number {
   if (origin === Origin.NETWORK) return Outcome.FAILURE;
-  if (origin === Origin.SERVICE) return ejection.outcomeOf(status);
+  const asked = call.timeoutMs > 0 && !isLate(call) && status === GrpcStatus.DEADLINE_EXCEEDED;
+  // With a deadline of its own any caller could put a target out for everybody, whoever keeps it.
+  if (origin === Origin.SERVICE) return asked ? Outcome.NONE : ejection.outcomeOf(status);
   // A target that answers nothing within the operator's bound.
-  const late = call.bounded && status === GrpcStatus.DEADLINE_EXCEEDED;
+  const late = isLate(call) && status === GrpcStatus.DEADLINE_EXCEEDED;
   return late && ejection.outcomeOf(status) === Outcome.FAILURE ? Outcome.FAILURE : Outcome.NONE;
 }
 
