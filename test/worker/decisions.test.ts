@@ -51,6 +51,23 @@ test("where several credentials are asked for, all of them count, wherever they 
   assert.equal(decisions.find(scope, [key("other"), between, other("c=1")], [0, 2]), null);
 });
 
+test("what was decided about some of the credentials is neither found nor overwritten by more of them", () => {
+  const decisions = new Decisions();
+  const scope = decisions.scope("api");
+  const cookie = (text: string): Field => store.field("cookie", text);
+  const [common, own, more] = [cookie("lang=en"), cookie("auth=secret"), cookie("theme=dark")];
+  const [denied, admitted] = [decision(2), decision()];
+  decisions.remember(scope, [common], ONE, denied);
+  assert.equal(decisions.find(scope, [common, own], [0, 1]), null);
+  decisions.remember(scope, [common, own], [0, 1], admitted);
+  assert.equal(decisions.find(scope, [common], ONE), denied);
+  assert.equal(decisions.find(scope, [common, own], [0, 1]), admitted);
+  assert.equal(decisions.find(scope, [common, own, more], [0, 1, 2]), null);
+  decisions.remember(scope, [common, own, more], [0, 1, 2], denied);
+  assert.equal(decisions.find(scope, [common, own], [0, 1]), admitted);
+  assert.equal(decisions.find(scope, [common], ONE), denied);
+});
+
 test("calls without a credential have one decision for each scope", () => {
   const decisions = new Decisions();
   const [a, b] = [decisions.scope("bare a"), decisions.scope("bare b")];

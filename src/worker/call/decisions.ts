@@ -72,7 +72,7 @@ export class Decisions {
     const field = volatile[keys[0]!]!;
     const first = field.decision as Entry | null;
     if (first === null) return null;
-    if (first.scope === scope && (first.others === null || isSame(first.others, volatile, keys))) {
+    if (first.scope === scope && isSame(first.others, volatile, keys)) {
       first.used = true;
       return first.decision;
     }
@@ -140,7 +140,7 @@ export class Decisions {
 function behind(first: Entry, scope: Scope, volatile: readonly Field[], keys: readonly number[]): Entry | null {
   let before = first;
   for (let entry = first.next; entry !== null; entry = entry.next) {
-    if (entry.scope === scope && (entry.others === null || isSame(entry.others, volatile, keys))) {
+    if (entry.scope === scope && isSame(entry.others, volatile, keys)) {
       before.next = entry.next;
       entry.next = first;
       entry.field.decision = entry;
@@ -151,7 +151,10 @@ function behind(first: Entry, scope: Scope, volatile: readonly Field[], keys: re
   return null;
 }
 
-function isSame(others: readonly Field[], volatile: readonly Field[], keys: readonly number[]): boolean {
+/** As many, and each the same: what was decided about some of a request's credentials says nothing about all of them. */
+function isSame(others: readonly Field[] | null, volatile: readonly Field[], keys: readonly number[]): boolean {
+  if (others === null) return keys.length === 1;
+  if (others.length !== keys.length - 1) return false;
   for (let i = 0; i < others.length; i++) if (others[i] !== volatile[keys[i + 1]!]) return false;
   return true;
 }
