@@ -196,6 +196,7 @@ class Plane implements DataPlane {
     const options = {
       quotaHeaders: settings.rate_limit_response_headers !== "rate_limits",
       httpAnswers: settings.refusal_form === "tyk",
+      guesses: settings.unknown_keys_per_second,
     };
     if (this.gatehouse !== null) {
       this.gatehouse.configure(config);

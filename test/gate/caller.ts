@@ -46,7 +46,7 @@ export class Caller {
       for (const [name, value] of Object.entries(fields)) metadata.set(name, value);
       let body: Buffer | undefined;
       let initial: Metadata | undefined;
-      const deadline = Date.now() + 15_000;
+      const deadline = Date.now() + 60_000;
       const call = this.client.makeUnaryRequest<Buffer, Buffer>(
         path,
         same,

@@ -113,6 +113,8 @@ export const gateSettings = {
   reload_interval: seconds(0, 3_600, 0),
   /** Ours: peers (addresses or ranges) whose X-Real-IP and X-Forwarded-For are believed. */
   trusted_proxies: texts(),
+  /** Ours: credentials nobody has that one address may try in a second, per worker, before they are refused unseen; 0 = any. */
+  unknown_keys_per_second: whole(0, 1_000_000_000, 1_000),
   /** Ours: how a plain string in a list that grants something is compared. */
   plain_path_matching: oneOf(["exact", "regex"], "exact"),
   /** Ours: `tyk` answers gRPC callers with Tyk's status and JSON instead of grpc-status. */

@@ -32,17 +32,22 @@ export class Questions {
     this.#answers.delete(name);
   }
 
-  async settle(): Promise<void> {
+  /** Never rejects. Nearly always there is one question, and a flood asks it for every call. */
+  settle(): Promise<unknown> {
     const open = [...this.#open];
     this.#open.clear();
-    await Promise.all(
-      open.map(async ([name, question]) => {
-        try {
-          this.#answers.set(name, { value: await question() });
-        } catch (error) {
-          this.#answers.set(name, { error: error as Error });
-        }
-      }),
-    );
+    const [only] = open;
+    if (open.length === 1 && only !== undefined) return this.#settle(only[0], only[1]);
+    return Promise.all(open.map(([name, question]) => this.#settle(name, question)));
+  }
+
+  #settle(name: string, question: () => Promise<unknown>): Promise<void> {
+    const failed = (error: unknown): void => void this.#answers.set(name, { error: error as Error });
+    try {
+      return question().then((value) => void this.#answers.set(name, { value }), failed);
+    } catch (error) {
+      failed(error);
+      return Promise.resolve();
+    }
   }
 }

@@ -16,6 +16,7 @@ import type { Policies } from "../../shared/model/policy.js";
 import type { Session } from "../../shared/model/session.js";
 import { EVERYTHING_CHANGED, KEYS_CHANGED, type Store, type StoreChange } from "../../shared/store/store.js";
 import { SessionRef } from "./session-ref.js";
+import { UnknownKeys } from "./unknown-keys.js";
 
 export const KEY_PREFIX = "apikey-";
 const REFRESH_MS = 8_000;
@@ -65,7 +66,7 @@ interface Lookup extends Wanted {
 export class SessionCache {
   readonly #options: SessionCacheOptions;
   readonly #known: LRUCache<string, SessionRef>;
-  readonly #unknown: LRUCache<string, SessionRef>;
+  readonly #unknown: UnknownKeys;
   readonly #recalled: LRUCache<string, SessionRef>;
   /** Organisations of unknown keys; they are those of definitions, so few. */
   readonly #orgs = new Set<string>();
@@ -93,7 +94,7 @@ export class SessionCache {
     this.#unknownMs = options.unknownMs ?? 8_000;
     const dispose = (ref: SessionRef): void => this.#left(ref);
     this.#known = new LRUCache({ max: options.maxSessions ?? MAX_SESSIONS, dispose });
-    this.#unknown = new LRUCache({ max: options.maxUnknown ?? MAX_UNKNOWN, dispose: (ref) => ref.leave() });
+    this.#unknown = new UnknownKeys(options.maxUnknown ?? MAX_UNKNOWN);
     this.#recalled = new LRUCache({ max: options.maxSessions ?? MAX_SESSIONS });
     this.#unsubscribe = options.store.subscribe((change) => this.heard(change));
   }

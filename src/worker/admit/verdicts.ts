@@ -45,6 +45,7 @@ export const ORGANISATION_INACTIVE = 35;
 export const ORGANISATION_RATE = 36;
 export const ORGANISATION_QUOTA = 37;
 export const CHECKS_FULL = 38;
+export const TOO_MANY_GUESSES = 39;
 
 const { INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED } = GrpcStatus;
 
@@ -145,6 +146,7 @@ const ROWS: readonly VerdictRow[] = [
   row(STORE_AWAY, UNAVAILABLE, 503, "keys cannot be looked up at the moment", "store"),
   row(GATE_BUSY, UNAVAILABLE, 503, "the credential cannot be checked at the moment", "busy"),
   row(CHECKS_FULL, RESOURCE_EXHAUSTED, 429, "too many credentials are being checked", "busy"),
+  row(TOO_MANY_GUESSES, RESOURCE_EXHAUSTED, 429, "too many unknown credentials from this address", "guessing"),
   row(API_CLOSED, PERMISSION_DENIED, 403, DISALLOWED, "misconfigured"),
   row(JWT_KEYS_AWAY, UNAVAILABLE, 503, "the keys of tokens cannot be fetched at the moment", "store"),
   row(

@@ -8,12 +8,13 @@ import { FieldKind } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { Decision } from "../admit/decision.js";
 import type { Gate } from "../admit/gate.js";
+import { Guessing } from "../admit/guessing.js";
 import { verdictOf } from "../admit/limit-verdict.js";
 import type { LimitEngine } from "../admit/limits/engine.js";
 import { readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
-import type * as verdicts from "../admit/verdicts.js";
+import * as verdicts from "../admit/verdicts.js";
 import { sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
@@ -32,14 +33,20 @@ export interface AdmissionOptions {
   readonly quotaHeaders: boolean;
   /** gRPC callers get Tyk's HTTP answers too. */
   readonly httpAnswers: boolean;
+  /** Credentials that nobody has, tried from one address in a second; 0 = as many as come. */
+  readonly guesses: number;
 }
+
+/** A caller that is refused so has shown a credential that nobody has. */
+const GUESSES: ReadonlySet<number> = new Set([verdicts.KEY_NOT_FOUND, verdicts.BASIC_WRONG, verdicts.JWT_INVALID]);
 
 export class Admission {
   readonly gate: Gate;
   readonly engine: LimitEngine;
   readonly rates: RateFields;
   readonly decisions = new Decisions();
-  options: AdmissionOptions;
+  private readonly guessing = new Guessing();
+  private used!: AdmissionOptions;
   private readonly relay: Relay;
   /** The configuration that the decisions were made under. */
   private rules: Rules | null = null;
@@ -52,6 +59,15 @@ export class Admission {
     this.rates = new RateFields();
   }
 
+  get options(): AdmissionOptions {
+    return this.used;
+  }
+
+  set options(options: AdmissionOptions) {
+    this.used = options;
+    this.guessing.limit = options.guesses;
+  }
+
   admit(call: Call, list: FieldList): void {
     const { plan } = call;
     const scope = plan.scope ?? this.scopeOf(plan);
@@ -61,6 +77,11 @@ export class Admission {
         this.judge(call, known);
         return;
       }
+    }
+    const rest = this.guessing.restOf(plan.origin.address, this.relay.now);
+    if (rest > 0) {
+      this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, rest));
+      return;
     }
     const request = {
       api: plan.gate!,
@@ -87,6 +108,7 @@ export class Admission {
 
   private decided(call: Call, decision: Decision): void {
     const { plan } = call;
+    if (GUESSES.has(decision.verdict)) this.guessing.note(plan.origin.address, this.relay.now);
     // Rules that came meanwhile have cleared the memory, and this plan is used no more.
     if (decision.validUntil > 0 && plan.scope !== null && plan.rules === this.rules) {
       this.decisions.remember(plan.scope, call.volatile, plan.keys, decision);
@@ -128,11 +150,7 @@ export class Admission {
     const kind = limits.denied?.kind;
     const id = verdictOf(limits.denied);
     const retry = limits.retryMs(now);
-    const fields: Record<string, string> = {};
-    if (retry > 0 && kind !== QUOTA) {
-      if (call.plan.grpc && !this.options.httpAnswers) fields["grpc-retry-pushback-ms"] = String(retry);
-      else fields["retry-after"] = String(Math.ceil(retry / 1_000));
-    }
+    const fields: Record<string, string> = retry > 0 && kind !== QUOTA ? this.comeBack(call, retry) : {};
     if (!this.options.quotaHeaders) {
       const values = readHeaders(limits, false, now, this.engine.offset, { limit: 0, remaining: 0, reset: 0 });
       fields["x-ratelimit-limit"] = String(values.limit);
@@ -142,16 +160,18 @@ export class Admission {
     this.deny(call, this.gate.verdicts[id]!, fields);
   }
 
-  private deny(call: Call, row: verdicts.VerdictRow, fields: Record<string, string> = {}): void {
-    if (row.challenge) fields["www-authenticate"] = `Basic realm="${realm(call.plan.gate!.name)}"`;
-    const answer: Answer = {
-      id: row.counted,
-      grpc: row.grpc,
-      http: row.http,
-      message: row.message,
-      plain: false,
-      fields,
-    };
+  /** When it may help to try again, in the caller's way of saying it. */
+  private comeBack(call: Call, ms: number): Record<string, string> {
+    if (call.plan.grpc && !this.options.httpAnswers) return { "grpc-retry-pushback-ms": String(ms) };
+    return { "retry-after": String(Math.ceil(ms / 1_000)) };
+  }
+
+  private deny(call: Call, row: verdicts.VerdictRow, fields: Record<string, string> = NO_FIELDS): void {
+    const answer = row.challenge
+      ? answerOf(row, { ...fields, "www-authenticate": `Basic realm="${realm(call.plan.gate!.name)}"` })
+      : fields === NO_FIELDS
+        ? plainAnswer(row)
+        : answerOf(row, fields);
     const { down, plan } = call;
     this.relay.finish(call, Origin.GATEWAY, row.grpc, row.counted);
     this.relay.answer(down, answer, plan.grpc && !this.options.httpAnswers, plan.head);
@@ -168,6 +188,23 @@ export class Admission {
     sendText(down, reply.code, type, reply.data, plan.head, false, more);
     this.relay.linger(down);
   }
+}
+
+const NO_FIELDS: Record<string, string> = {};
+/** Floods get one answer again and again: made once, so that what it looks like on the wire is found again too. */
+const PLAIN = new WeakMap<verdicts.VerdictRow, Answer>();
+
+function plainAnswer(row: verdicts.VerdictRow): Answer {
+  const known = PLAIN.get(row);
+  if (known !== undefined) return known;
+  const made = answerOf(row, undefined);
+  PLAIN.set(row, made);
+  return made;
+}
+
+function answerOf(row: verdicts.VerdictRow, fields: Record<string, string> | undefined): Answer {
+  const { counted: id, grpc, http, message } = row;
+  return { id, grpc, http, message, plain: false, ...(fields === undefined ? {} : { fields }) };
 }
 
 function realm(name: string): string {

@@ -30,18 +30,28 @@ function sendFields(stream: Stream, fields: readonly Field[], ends: boolean): vo
 export function sendAnswer(stream: Stream, answer: Answer, grpc: boolean, head: boolean, generator: boolean): void {
   const store = stream.connection.shared.fields;
   if (grpc) {
-    const fields = [
-      store.field(":status", "200"),
-      store.field("content-type", "application/grpc"),
-      ...grpcStatusFields(store, answer.grpc, answer.message),
-      ...moreFields(store, answer),
-    ];
-    sendFields(stream, fields, true);
+    sendFields(stream, trailersOnly(store, answer), true);
     return;
   }
   const body = answer.plain ? answer.message : `${JSON.stringify({ error: answer.message }, null, 4)}\n`;
   const type = answer.plain ? "text/plain" : "application/json";
   sendText(stream, answer.http, type, body, head, generator, moreFields(store, answer));
+}
+
+/** Answers that are the same for every call are made once; a worker has one store of fields. */
+const KNOWN = new WeakMap<Answer, { readonly store: FieldStore; readonly fields: readonly Field[] }>();
+
+function trailersOnly(store: FieldStore, answer: Answer): readonly Field[] {
+  const known = KNOWN.get(answer);
+  if (known !== undefined && known.store === store) return known.fields;
+  const fields = [
+    store.field(":status", "200"),
+    store.field("content-type", "application/grpc"),
+    ...grpcStatusFields(store, answer.grpc, answer.message),
+    ...moreFields(store, answer),
+  ];
+  if (answer.fields === undefined) KNOWN.set(answer, { store, fields });
+  return fields;
 }
 
 function moreFields(store: FieldStore, answer: Answer): Field[] {

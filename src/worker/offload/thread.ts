@@ -6,7 +6,7 @@ import { isMainThread } from "node:worker_threads";
 import { type Job, type Kind, runJob } from "./jobs.js";
 
 /** Below the loop's: calls of everybody go before the password of one, also where both share a core. */
-const NICENESS = 10;
+const NICENESS = 5;
 
 // On Linux this is the calling thread's alone; elsewhere, or where it is not allowed, threads are as they are.
 if (!isMainThread && process.platform === "linux") {
