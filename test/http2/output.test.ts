@@ -38,6 +38,39 @@ describe("output", () => {
     assert.equal(block.holds, 3);
   });
 
+  test("what lies in one block alone can be written in place, in parts, and the block is free when all of it is", () => {
+    const blocks = new OutputBlocks();
+    const output = new Output(blocks);
+    assert.equal(output.sole, 0);
+    output.copy(Buffer.from("abcdef"), 0, 6);
+    const { block } = output;
+    assert.deepEqual([output.sole, block.toString("latin1", output.base, output.base + 6)], [6, "abcdef"]);
+    output.took(4);
+    assert.deepEqual([output.sole, output.waiting, output.empty], [2, 2, false]);
+    assert.equal(block.toString("latin1", output.base, output.base + 2), "ef");
+    output.copy(Buffer.from("g"), 0, 1);
+    assert.equal(Buffer.concat(output.takeFlight().parts).toString(), "efg");
+    output.landed();
+    output.copy(Buffer.from("h"), 0, 1);
+    output.took(output.sole);
+    assert.deepEqual([output.sole, output.waiting, output.empty], [0, 0, true]);
+    assert.equal(blocks.take(), block);
+  });
+
+  test("nothing can be written in place while a slice or a full block waits before it or behind it", () => {
+    const output = new Output(new OutputBlocks());
+    output.copy(Buffer.from("a"), 0, 1);
+    output.slice(held(10), 0, 10);
+    assert.equal(output.sole, 0);
+    output.copy(Buffer.from("b"), 0, 1);
+    assert.equal(output.sole, 0);
+    output.takeFlight();
+    output.landed();
+    output.copy(Buffer.alloc(OUTPUT_BLOCK + 1), 0, OUTPUT_BLOCK + 1);
+    assert.equal(output.sole, 0);
+    assert.equal(output.waiting, OUTPUT_BLOCK + 1);
+  });
+
   test("a block is held until the flight has landed, and not longer", () => {
     const pool = new ReadBlockPool(4_096, 4);
     const block = pool.take();

@@ -2,7 +2,10 @@
 // is played by the test. Must not know: calls. Governed by: engine.md, sections 2 and 3.
 
 import assert from "node:assert/strict";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Clock } from "../../src/shared/base/clock.js";
 import { ReadBlock } from "../../src/shared/base/read-block.js";
@@ -24,6 +27,7 @@ class PlayedSocket {
   ended = false;
   slow = false;
   destroyed = false;
+  _handle: { readonly fd: number } | null = null;
   private readonly waiting: (() => void)[] = [];
 
   write(bytes: Buffer, taken?: () => void): boolean {
@@ -197,6 +201,30 @@ describe("a wire", () => {
     socket.takeAll();
     await turnOver();
     assert.equal(socket.ended, true);
+  });
+
+  test("writes small output to the descriptor, and never to that of a socket that has closed", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "sluice-wire-"));
+    const [one, two] = ["one", "two"].map((name) => openSync(join(folder, name), "w")) as [number, number];
+    t.after(() => {
+      for (const fd of [one, two]) closeSync(fd);
+      rmSync(folder, { recursive: true });
+    });
+    const sizes = (): number[] => ["one", "two"].map((name) => readFileSync(join(folder, name)).length);
+    const { wire, socket, side } = scene();
+    wire.direct = true;
+    for (const [handle, expected] of [
+      [{ fd: one }, [17, 0, 0]],
+      [{ fd: two }, [17, 17, 0]],
+      [null, [17, 17, 17]],
+      [{ fd: -1 }, [17, 17, 34]],
+    ] as const) {
+      socket._handle = handle;
+      read(wire, encode(ping()));
+      await turnOver();
+      assert.deepEqual([...sizes(), socket.written.length], expected);
+    }
+    assert.ok(side.connection.output.empty);
   });
 
   test("lets all memory go when its socket closes in the middle of a write, and tells its owner once", async () => {

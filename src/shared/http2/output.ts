@@ -36,7 +36,8 @@ export class Output {
   block: Buffer;
   /** Where the next octet goes. */
   at = 0;
-  private base = 0;
+  /** Where the octets begin that are in no part yet. */
+  base = 0;
   private room = 0;
   private sliceOf: ReadBlock | null = null;
   private sliceStart = 0;
@@ -129,6 +130,23 @@ export class Output {
     this.sealed += this.at - this.base;
     this.filling.bytes += this.at - this.base;
     this.base = this.at;
+  }
+
+  /**
+   * How many octets wait, if they lie in `block` from `base` on and there is nothing else; 0 otherwise. Most flights are so: they can be
+   * written where they lie, without a view of them and without a flight. Only while not `inFlight`; `took` must follow.
+   */
+  get sole(): number {
+    return this.sealed === 0 && this.sliceEnd === this.sliceStart ? this.at - this.base : 0;
+  }
+
+  /** The socket has taken the first `n` octets of those that `sole` counted. */
+  took(n: number): void {
+    this.base += n;
+    if (this.base !== this.at) return;
+    this.pool.give(this.block);
+    this.block = EMPTY;
+    this.at = this.base = this.room = 0;
   }
 
   /** Everything gathered so far, to be written now; `landed` must follow. Only while not `inFlight`. */

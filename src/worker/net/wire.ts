@@ -18,10 +18,14 @@ const FRAMES_PER_TURN = 4_000;
 const OCTETS_PER_TURN = 524_288;
 
 /**
- * A flight of one part up to this many octets goes to the kernel without the runtime's stream machinery, which costs more
- * than the write itself (bench/LOG.md). Larger ones may meet a full socket, and asking twice costs more than it saves.
+ * Up to this many octets that lie in one output block go to the kernel from where they lie, without the runtime's stream machinery, which
+ * costs more than the write itself (bench/LOG.md). More may meet a full socket, and asking twice costs more than it saves.
  */
 const DIRECT_BELOW = 16_385;
+
+interface SocketHandle {
+  readonly fd?: number;
+}
 
 export interface WireOwner {
   /** The socket is gone; called once. `error` says why, if the system said. */
@@ -56,6 +60,9 @@ export class Wire {
   private landedAt = 0;
   private ending = false;
   private error: Error | null = null;
+  /** The socket's handle as it was seen last, and the descriptor it has: asking the runtime for it is a call into native code. */
+  private handle: SocketHandle | null = null;
+  private descriptor = -1;
   private readonly written: () => void;
 
   constructor(turn: Turn, pools: readonly ReadBlockPool[], owner: WireOwner) {
@@ -173,6 +180,7 @@ export class Wire {
     const output = c.output;
     if (output.inFlight) return;
     if (this.closed) return output.discard();
+    if (this.direct) this.writeInPlace();
     while (!output.empty) {
       this.write(output.takeFlight());
       if (output.inFlight) return;
@@ -181,21 +189,29 @@ export class Wire {
     if (this.ending) this.endSocket();
   }
 
+  /** What can be written at once without a flight. What the kernel does not take now goes the usual way. */
+  private writeInPlace(): void {
+    const c = this.connection;
+    const output = c.output;
+    for (let n = output.sole; n > 0 && n < DIRECT_BELOW; n = output.sole) {
+      const taken = this.writeDirectly(output.block, output.base, n);
+      if (taken === 0) return;
+      c.flights++;
+      this.lastWrite = this.turn.clock.now;
+      output.took(taken);
+      if (taken < n) return;
+      if (c.ready !== null) pump(c);
+    }
+  }
+
   private write(flight: Flight): void {
     const socket = this.socket;
     const parts = flight.parts;
     const last = parts.length - 1;
     this.connection.flights++;
-    let first = parts[0]!;
-    if (last === 0 && this.direct && first.length < DIRECT_BELOW) {
-      const taken = this.writeDirectly(first);
-      this.lastWrite = this.turn.clock.now;
-      if (taken === first.length) return this.connection.output.landed();
-      if (taken > 0) first = first.subarray(taken);
-    }
     this.begun++;
     this.lastWrite = this.turn.clock.now;
-    if (last === 0) socket.write(first, this.written);
+    if (last === 0) socket.write(parts[0]!, this.written);
     else {
       socket.cork();
       for (let i = 0; i < last; i++) socket.write(parts[i]!);
@@ -210,11 +226,16 @@ export class Wire {
   }
 
   /** @returns how many octets the kernel took; the runtime's own way takes the rest and reports what is wrong */
-  private writeDirectly(part: Buffer): number {
-    const fd = (this.socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
-    if (fd < 0) return 0;
+  private writeDirectly(block: Buffer, start: number, length: number): number {
+    // Gone as soon as the socket closes: from then on the descriptor's number may be another's.
+    const handle = (this.socket as unknown as { _handle?: SocketHandle | null })._handle ?? null;
+    if (handle !== this.handle) {
+      this.handle = handle;
+      this.descriptor = handle?.fd ?? -1;
+    }
+    if (handle === null || this.descriptor < 0) return 0;
     try {
-      return writeSync(fd, part, 0, part.length);
+      return writeSync(this.descriptor, block, start, length);
     } catch {
       return 0;
     }
