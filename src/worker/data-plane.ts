@@ -170,11 +170,12 @@ class Plane implements DataPlane {
       healthPath: `/${settings.health_check_endpoint_name}`,
       readyPath: `/${settings.readiness_check_endpoint_name}`,
       generator: !settings.hide_generator_header,
+      traces: settings.opentelemetry.enabled,
     };
     this.upstreams.keepOnly(new Set(targets));
     this.healthChecks?.apply();
     this.markKeyFields();
-    this.observatory.configure(
+    await this.observatory.configure(
       settings,
       config.definitions.map((definition) => definition.api_id),
     );
@@ -455,15 +456,12 @@ class Plane implements DataPlane {
     this.healthChecks?.end();
     this.upstreams?.destroy();
     this.http1.close();
-    this.observatory.end();
+    const told = this.observatory.end();
     const { latest } = this.relay.deadlines;
     if (latest > 0) this.hooks.log.info({ ms: latest }, "the most by which a deadline was kept late");
     const { resolve } = this.draining;
     // What this worker holds of shared limits goes back before it ends.
-    if (this.gatehouse === null) resolve();
-    else {
-      const closing = [this.gatehouse.close(), this.offload?.close()];
-      Promise.allSettled(closing).then(() => resolve());
-    }
+    const closing = [told, this.gatehouse?.close(), this.offload?.close()];
+    Promise.allSettled(closing).then(() => resolve());
   }
 }

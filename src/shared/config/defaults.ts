@@ -36,6 +36,17 @@ export const DEFAULTS = {
   methodsPerApi: 200,
   /** About 2 MB of text a second; a line costs some microseconds. */
   logLinesPerSecond: 5_000,
+  traces: {
+    /** Where collectors listen for OTLP over HTTP. */
+    endpoint: "http://localhost:4318",
+    /** Seconds until a batch counts as lost. */
+    timeout: 5,
+    resource: "sluice",
+    /** Tyk's. */
+    rate: 0.5,
+    /** A span costs some tens of microseconds: at this rate a few percent of a core. */
+    maxPerSecond: 1_000,
+  },
   upstream: {
     minConnections: 1,
     /** Few, because calls of many callers share one write: engine.md, idea 3. */

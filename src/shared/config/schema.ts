@@ -21,6 +21,7 @@ import {
   whole,
 } from "./fields.js";
 import { gateSettings } from "./gate-settings.js";
+import { opentelemetry } from "./traces.js";
 import { LOG_FIELDS } from "./log-fields.js";
 
 const DAY = 86_400;
@@ -334,6 +335,7 @@ export const settingsObject = z.object(
     connections,
     metrics,
     access_logs: accessLogs,
+    opentelemetry,
     /** Ours: `/metrics` needs no secret, wherever the control port is bound; on a loopback address it never needs one. */
     metrics_public: flag(),
     /** Ours: ends a call that is silent on both sides for so long; 0 = never. */

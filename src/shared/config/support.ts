@@ -63,6 +63,5 @@ export const SETTINGS_SUPPORT: Readonly<Record<string, Support>> = {
   liveness_check: quiet,
   dns_cache: ignored("names are resolved again as upstream.resolve_interval says"),
   track_404_logs: quiet,
-  opentelemetry: ignored("traces are not supported by this version"),
   monitor: ignored("events are not sent"),
 };

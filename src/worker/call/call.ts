@@ -10,6 +10,7 @@ import type { Waiting } from "../admit/limits/waiting.js";
 import type { Seat } from "../balance/seat.js";
 import type { Link } from "../upstream/link.js";
 import type { WaitingPlace } from "../upstream/waiting-calls.js";
+import type { CallTrace } from "./call-trace.js";
 import type { LocalExchange } from "./local-exchange.js";
 import type { MessageMeter } from "./message-meter.js";
 import type { MessageScreen } from "./message-screen.js";
@@ -85,6 +86,8 @@ export class Call implements Timed {
   meter: MessageMeter | null = null;
   /** The request's messages, where they are limited; those of the response are in `meter`. */
   requestScreen: MessageScreen | null = null;
+  /** Which trace it belongs to; null where it is not traced. */
+  trace: CallTrace | null = null;
   /** Those that are only counted. */
   requestMeter: MessageMeter | null = null;
   /** The request's DATA so far, held for sending it again: the first piece, then the others. */

@@ -54,6 +54,7 @@ export class CallerEvents implements ConnectionEvents {
     const call = new Call(down, plan, plan.volatileOf(list), end);
     down.owner = call;
     this.relay.calls++;
+    if (this.relay.tracer !== null) this.relay.tracer.begin(call);
     if (plan.timed && !this.relay.date(call)) return;
     if (plan.gate === null) this.relay.start(call);
     else this.relay.admission!.admit(call, list);

@@ -12,6 +12,7 @@ import type { Balancer } from "../balance/balancer.js";
 import type { Route } from "../route/route.js";
 import type { BoundChange } from "../transform/bound-change.js";
 import type { Answer } from "./answers.js";
+import { TracePlace } from "./call-trace.js";
 import type { CallRule } from "./call-rules.js";
 import type { Scope } from "./decisions.js";
 import { fixedTimeout, Timeout, timeoutPlace } from "./departure.js";
@@ -102,6 +103,8 @@ export class Plan {
   prepared: Prepared | null = null;
   /** The same for other paths, where rewrites look at the key: the last few. */
   rewrites: Prepared[] | null = null;
+  /** Where the caller's traceparent stands among the gaps, or a TracePlace; only while traces are on. */
+  tracePlace: number = TracePlace.NONE;
   /** A method of the gateway's own health; null for all else. Set right after it is made. */
   healthMethod: "check" | "watch" | null = null;
   /** What its calls are counted in, and by whom is not known here (observe/). */

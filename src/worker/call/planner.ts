@@ -16,6 +16,7 @@ import type { PeerCertificate } from "../tls/peer-certificate.js";
 import { BoundChange } from "../transform/bound-change.js";
 import type { RouteChanges } from "../transform/route-changes.js";
 import { ANSWERS, type Answer } from "./answers.js";
+import { TRACEPARENT, TracePlace } from "./call-trace.js";
 import type { CallRule, RouteRules } from "./call-rules.js";
 import { isControlPath } from "./control-request.js";
 import { DROPPED, preparedFor } from "./forwarding.js";
@@ -44,6 +45,8 @@ export interface Rules {
   readonly healthPath: string;
   readonly readyPath: string;
   readonly generator: boolean;
+  /** Calls may be traced. */
+  readonly traces: boolean;
 }
 
 /** Where a connection came from. */
@@ -76,7 +79,10 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
   const gate = route === null ? null : rules.gates[route.id]!;
   const rule = route === null ? null : (rules.calls[route.id]?.ruleFor(method, path) ?? null);
   const all = list.fields.slice(0, list.length);
-  const fields = all.map((field) => (isGap(field, gate) || isBounded(field, rule) ? null : field));
+  const { traces } = rules;
+  const fields = all.map((field) =>
+    isGap(field, gate) || isBounded(field, rule) || (traces && isTraceparent(field)) ? null : field,
+  );
   const plan = new Plan({
     fields,
     names: all.map((field) => field.name),
@@ -95,6 +101,7 @@ export function makePlan(list: FieldList, c: Connection, origin: Origin, rules: 
     rule,
   });
   if (answer === ANSWERS.noRoute && grpc && origin.port === rules.mainPort) plan.healthMethod = healthMethod(path);
+  if (traces) plan.tracePlace = tracePlaceOf(all, fields);
   const change = route === null ? null : (rules.changes[route.id]?.changeFor(method, path) ?? null);
   if (change !== null) plan.change = new BoundChange(change, plan);
   if (route !== null && gate === null) plan.prepared = preparedFor(plan, null);
@@ -144,6 +151,22 @@ function isGap(field: Field, gate: ApiGate | null): boolean {
 /** Under a bound of the operator's the service gets another deadline than the caller wrote. */
 function isBounded(field: Field, rule: CallRule | null): boolean {
   return rule !== null && rule.boundMs > 0 && field.name.kind === FieldKind.GRPC_TIMEOUT;
+}
+
+function isTraceparent(field: Field): boolean {
+  return field.name.text === TRACEPARENT;
+}
+
+/** The ordinal number of its gap. */
+function tracePlaceOf(all: readonly Field[], fields: readonly (Field | null)[]): number {
+  let place: number = TracePlace.NONE;
+  let gap = 0;
+  for (let i = 0; i < all.length; i++) {
+    if (fields[i] !== null) continue;
+    if (isTraceparent(all[i]!)) place = place === TracePlace.NONE ? gap : TracePlace.SEVERAL;
+    gap++;
+  }
+  return place;
 }
 
 function decides(name: FieldName): boolean {

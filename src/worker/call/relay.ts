@@ -23,6 +23,7 @@ import { ANSWERS, type Answer } from "./answers.js";
 import { REFUSED } from "./breaker.js";
 import type { Call } from "./call.js";
 import { type AttemptWatcher, blameOf, type CallWatcher, isLate, Origin } from "./call-end.js";
+import { type CallTracer, block as tracedBlock, withField } from "./call-trace.js";
 import type { CallRule } from "./call-rules.js";
 import { Deadlines } from "./deadlines.js";
 import { callerTimeout, block as departing, encodeDeparture } from "./departure.js";
@@ -75,6 +76,8 @@ export class Relay implements CallRunner {
   calls = 0;
   /** Answers for the gateway itself where no API does; null where nobody does. */
   ownHealth: OwnHealth | null = null;
+  /** Decides which calls are traced; null while none is. */
+  tracer: CallTracer | null = null;
   /** Told of every end of a call. */
   watcher: CallWatcher | null = null;
   /** Told what came of every stay at a connection. */
@@ -212,7 +215,8 @@ export class Relay implements CallRunner {
     const c = link.connection;
     const outgoing = call.prepared!.outgoing[call.target]!;
     // A service may close the connection of all callers over a list above its bound.
-    const ours = call.bounded || call.attempts > 1 ? OUR_FIELDS : 0;
+    const { trace } = call;
+    const ours = (call.bounded || call.attempts > 1 ? OUR_FIELDS : 0) + (trace === null ? 0 : OUR_FIELDS);
     if (outgoing.sizeWith(call.volatile) + ours > c.peerMaxHeaderList) return this.fail(call, ANSWERS.headersTooLarge);
     const up = openStream(c);
     call.up = up;
@@ -225,7 +229,13 @@ export class Relay implements CallRunner {
     const plain = !call.plan.timed && call.attempts === 1;
     const length = plain ? outgoing.encode(c, call.volatile) : encodeDeparture(call, outgoing, c, this.now);
     const bare = call.heldBlock === null && call.requestTrailers === null;
-    sendHeaderBlock(up, plain ? encodedBlock : departing, length, call.requestEnded && bare);
+    const ends = call.requestEnded && bare;
+    const block = plain ? encodedBlock : departing;
+    if (trace === null || trace.field === null) sendHeaderBlock(up, block, length, ends);
+    else {
+      const longer = withField(block, length, trace.field);
+      sendHeaderBlock(up, tracedBlock, longer, ends);
+    }
     if (!bare) this.sendHeld(call, up);
   }
 

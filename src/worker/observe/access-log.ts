@@ -78,6 +78,7 @@ export class AccessLog implements CallWatcher {
     if (call.meter !== null) line.messages_out = call.meter.messages;
     if (call.attempts > 1 || call.moves > 0) line.attempts = call.attempts + call.moves;
     if (call.id !== "") line.request_id = call.id;
+    if (call.trace !== null) line.trace_id = call.trace.traceId;
     this.write(line);
   }
 

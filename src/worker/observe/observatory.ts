@@ -18,6 +18,7 @@ import { Increments } from "./increments.js";
 import { ProcessReadings } from "./process-readings.js";
 import { Tally } from "./tally.js";
 import { readTargets } from "./target-readings.js";
+import { Tracing } from "./tracing.js";
 import { together } from "./watchers.js";
 
 /** The parts of the data plane that are looked at. */
@@ -38,6 +39,8 @@ export class Observatory {
   private process: ProcessReadings | null = null;
   private tally: Tally | null = null;
   private log: AccessLog | null = null;
+  private tracing: Tracing | null = null;
+  private traced: Settings["opentelemetry"] | null = null;
   /** Of logs before this one. */
   private dropped = 0;
 
@@ -46,7 +49,8 @@ export class Observatory {
   }
 
   /** Off costs a comparison per call; what was counted until then is still told. */
-  configure(settings: Settings, apis: Iterable<string>): void {
+  async configure(settings: Settings, apis: Iterable<string>): Promise<void> {
+    await this.openTraces(settings);
     const { metrics } = settings;
     if (metrics.enabled) {
       this.tally ??= new Tally(this.observed.clock, metrics.methods_per_api);
@@ -55,7 +59,8 @@ export class Observatory {
     }
     if (this.tally !== null) this.tally.served = new Set(apis);
     this.openLog(settings);
-    this.observed.relay.watcher = together([metrics.enabled ? this.tally : null, this.log]);
+    this.observed.relay.watcher = together([metrics.enabled ? this.tally : null, this.log, this.tracing]);
+    this.observed.relay.tracer = this.tracing;
   }
 
   /** Opened anew with every configuration: a file that was renamed meanwhile is left to whoever did that. */
@@ -65,6 +70,18 @@ export class Observatory {
     this.dropped += before?.dropped ?? 0;
     before?.end();
     this.log = access_logs.enabled ? new AccessLog(access_logs, hash_keys, this.observed.clock) : null;
+  }
+
+  /** What waits of those before is still sent. OpenTelemetry is loaded when it is first needed. */
+  private async openTraces({ opentelemetry }: Settings): Promise<void> {
+    if (isDeepStrictEqual(opentelemetry, this.traced)) return;
+    this.traced = opentelemetry;
+    void this.tracing?.spans.end();
+    this.tracing = null;
+    if (!opentelemetry.enabled) return;
+    const { SpanExport } = await import("./span-export.js");
+    const { clock, relay } = this.observed;
+    this.tracing = new Tracing(opentelemetry, new SpanExport(opentelemetry, relay.log), clock);
   }
 
   figures(): Figures {
@@ -82,9 +99,11 @@ export class Observatory {
     return { methods, ends, samples };
   }
 
-  end(): void {
+  /** Resolves when what waits has been sent, or would take too long. */
+  async end(): Promise<void> {
     this.log?.flush();
     this.process?.end();
+    await this.tracing?.spans.end();
   }
 
   private readOwn(into: Sample[]): void {
@@ -98,6 +117,10 @@ export class Observatory {
     gauge("sluice_replay_bytes", relay.held.pinned);
     gauge("sluice_deadline_lateness_seconds", relay.deadlines.latest / 1_000);
     this.increments.add(into, "sluice_log_lines_dropped_total", this.dropped + (this.log?.dropped ?? 0));
+    if (this.tracing !== null) {
+      for (const [outcome, value] of Object.entries(this.tracing.spans.counts))
+        this.increments.add(into, "sluice_spans_total", value, { outcome });
+    }
     const { full, resumed, failed } = tls.counts;
     this.increments.add(into, "sluice_tls_handshakes_total", full, { result: "full" });
     this.increments.add(into, "sluice_tls_handshakes_total", resumed, { result: "resumed" });
