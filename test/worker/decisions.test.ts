@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Field, FieldStore } from "../../src/shared/http2/hpack/field.js";
 import { STRIP_NOTHING } from "../../src/worker/admit/credentials/strip.js";
 import { Decision } from "../../src/worker/admit/decision.js";
-import { Decisions } from "../../src/worker/call/decisions.js";
+import { BYTES, Decisions } from "../../src/worker/call/decisions.js";
 
 const store = new FieldStore();
 const key = (text: string): Field => store.field("authorization", text);
@@ -134,4 +134,21 @@ test("other rules leave nothing of what was decided", () => {
   assert.equal(decisions.size, 0);
   assert.equal(decisions.find(scope, [key("before")], ONE), null);
   assert.notEqual(decisions.scope("api"), scope);
+});
+
+test("what long credentials keep alive is bounded too, and what is asked for stays", () => {
+  const decisions = new Decisions();
+  const scope = decisions.scope("api");
+  const known = key("short and in use");
+  const kept = decision();
+  decisions.remember(scope, [known], ONE, kept);
+  const long = "x".repeat(64_000);
+  const made = Array.from({ length: 3 * Math.ceil(BYTES / 64_000) }, (_, n) => {
+    const field = new Field(known.name, `${n} ${long}`, true, true);
+    decisions.remember(scope, [field], ONE, decision(2));
+    assert.equal(decisions.find(scope, [known], ONE), kept);
+    return field;
+  });
+  assert.ok(decisions.size <= BYTES / 64_000 + 1, `${decisions.size}`);
+  assert.equal(made.filter((field) => field.decision !== null).length, decisions.size - 1);
 });

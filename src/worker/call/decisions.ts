@@ -3,8 +3,9 @@
 // method, path and whatever else was looked at. Must not know how decisions are made or outdated: the gate's stamps say
 // whether one still holds. Contract: the head of admit/gate.ts. Runs once per call of an API with a gate.
 //
-// Bounds: `limit` decisions, then those go that were not asked for since the hand came by; CHAIN scopes for one
-// credential, the least recent leaves; SCOPES scopes. A credential whose field is not interned, because it was never
+// Bounds: `limit` decisions and BYTES of credentials that they hang on (an entry keeps its fields alive when their table has
+// let them go); then those go that were not asked for since the hand came by; CHAIN scopes for one credential, the least
+// recent leaves; SCOPES scopes. A credential whose field is not interned, because it was never
 // seen before, is not remembered: a flood of made-up keys keeps nothing here.
 
 import type { Field } from "../../shared/http2/hpack/field.js";
@@ -13,6 +14,8 @@ import type { Decision } from "../admit/decision.js";
 export const DECISIONS = 131_072;
 const CHAIN = 64;
 const SCOPES = 16_384;
+/** By Field.size, as credentials are counted in their own table. */
+export const BYTES = 33_554_432;
 
 /** Everything a decision depends on beside the credential, as one object to be compared. */
 export class Scope {
@@ -28,12 +31,17 @@ class Entry {
   /** The credential that it hangs on, and the others where the API asks for several. */
   readonly field: Field;
   readonly others: readonly Field[] | null;
+  /** Of all of them. */
+  readonly bytes: number;
 
   constructor(scope: Scope, field: Field, others: readonly Field[] | null, decision: Decision) {
     this.scope = scope;
     this.field = field;
     this.others = others;
     this.decision = decision;
+    let bytes = field.size;
+    if (others !== null) for (const other of others) bytes += other.size;
+    this.bytes = bytes;
   }
 }
 
@@ -42,6 +50,7 @@ export class Decisions {
   private readonly entries: Entry[] = [];
   private readonly scopes = new Map<string, Scope>();
   private hand = 0;
+  private bytes = 0;
 
   constructor(limit: number = DECISIONS) {
     this.limit = limit;
@@ -99,31 +108,41 @@ export class Decisions {
     this.shorten(field);
     entry.next = field.decision as Entry | null;
     field.decision = entry;
-    if (this.entries.length < this.limit) this.entries.push(entry);
-    else this.replaceOne(entry);
+    while (this.entries.length > 0 && this.isFull(entry)) this.dropOne();
+    this.entries.push(entry);
+    this.bytes += entry.bytes;
   }
 
   /** Other rules: nothing decided before is asked for again. */
   clear(): void {
     for (const { field } of this.entries) field.decision = null;
     this.entries.length = 0;
+    this.bytes = 0;
     this.scopes.clear();
     this.hand = 0;
   }
 
-  private replaceOne(entry: Entry): void {
+  private isFull(more: Entry): boolean {
+    return this.entries.length >= this.limit || this.bytes + more.bytes > BYTES;
+  }
+
+  private dropOne(): void {
     const { entries } = this;
     while (entries[this.hand]!.used) {
       entries[this.hand]!.used = false;
       this.advance();
     }
-    unlink(entries[this.hand]!);
-    entries[this.hand] = entry;
+    const gone = entries[this.hand]!;
+    unlink(gone);
+    this.bytes -= gone.bytes;
+    // The last one takes its place, and waits for the hand's next round.
+    const last = entries.pop()!;
+    if (last !== gone) entries[this.hand] = last;
     this.advance();
   }
 
   private advance(): void {
-    this.hand = this.hand + 1 === this.entries.length ? 0 : this.hand + 1;
+    this.hand = this.hand + 1 < this.entries.length ? this.hand + 1 : 0;
   }
 
   /** Cuts the chain of a credential that is used in too many scopes; the hand finds what was cut off. */
