@@ -71,7 +71,8 @@ export class Totals {
   nameOf({ api, service, method, proven }: MethodFigures): { service: string; method: string } {
     const { methods } = this.#api(api);
     if (methods.has(keyOf(service, method)) || isOurs(service, method)) return { service, method };
-    const room = methods.size < this.most + OURS && this.#methods < MOST_METHODS;
+    const ours = [keyOf("", ""), keyOf(OTHER, OTHER)].filter((key) => methods.has(key)).length;
+    const room = methods.size - ours < this.most && this.#methods < MOST_METHODS;
     return proven && room ? { service, method } : { service: OTHER, method: OTHER };
   }
 
@@ -114,8 +115,6 @@ export class Totals {
 }
 
 /** Names that no caller has chosen: of all the others, and of calls that are not gRPC. */
-const OURS = 2;
-
 function isOurs(service: string, method: string): boolean {
   return service === "" || (service === OTHER && method === OTHER);
 }

@@ -21,8 +21,8 @@ import {
   whole,
 } from "./fields.js";
 import { gateSettings } from "./gate-settings.js";
-import { opentelemetry } from "./traces.js";
 import { LOG_FIELDS } from "./log-fields.js";
+import { opentelemetry } from "./traces.js";
 
 const DAY = 86_400;
 const MIB = 1024 * 1024;

@@ -23,14 +23,14 @@ import { ANSWERS, type Answer } from "./answers.js";
 import { REFUSED } from "./breaker.js";
 import type { Call } from "./call.js";
 import { type AttemptWatcher, blameOf, type CallWatcher, isLate, Origin } from "./call-end.js";
-import { type CallTracer, block as tracedBlock, withField } from "./call-trace.js";
 import type { CallRule } from "./call-rules.js";
+import { type CallTracer, block as tracedBlock, withField } from "./call-trace.js";
 import { Deadlines } from "./deadlines.js";
 import { callerTimeout, block as departing, encodeDeparture } from "./departure.js";
 import { HeldRequests } from "./held-request.js";
+import type { OwnHealth } from "./local-exchange.js";
 import { block as encodedBlock } from "./outgoing.js";
 import type { Rules } from "./planner.js";
-import type { OwnHealth } from "./local-exchange.js";
 import { NO_PUSHBACK } from "./retry.js";
 
 /** How often a call may move on unseen. */

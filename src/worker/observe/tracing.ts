@@ -33,9 +33,9 @@ export class Tracing implements CallTracer, CallWatcher {
     // Two of them are one too many: nobody knows which trace it is.
     if (tracePlace === TracePlace.SEVERAL) return;
     const parent = tracePlace < 0 ? null : parseTraceparent(call.volatile[tracePlace]!.value);
+    if (!this.wants(parent) || !this.hasRoom()) return;
     const traceId = parent === null ? randomHex(16) : parent.traceId;
-    if (this.wants(parent, traceId) && this.hasRoom())
-      traceCall(call, traceId, randomHex(8), parent === null ? "" : parent.spanId);
+    traceCall(call, traceId, randomHex(8), parent === null ? "" : parent.spanId);
   }
 
   ended(call: Call, origin: number, status: number, reason: string): void {
@@ -45,11 +45,14 @@ export class Tracing implements CallTracer, CallWatcher {
 
   answered(): void {}
 
-  private wants(parent: Parent | null, traceId: string): boolean {
+  /** A share of traces, not of calls: what has a trace is decided by its number, everywhere alike. */
+  private wants(parent: Parent | null): boolean {
     const { type, rate, parent_based } = this.sampling;
     if (parent_based && parent !== null) return parent.sampled;
     if (type === "AlwaysOff") return false;
-    return type !== "TraceIDRatioBased" || Number.parseInt(traceId.slice(-8), 16) < rate * 0x1_0000_0000;
+    if (type !== "TraceIDRatioBased") return true;
+    const chance = parent === null ? Math.random() : Number.parseInt(parent.traceId.slice(-8), 16) / 0x1_0000_0000;
+    return chance < rate;
   }
 
   private hasRoom(): boolean {

@@ -1,0 +1,144 @@
+// Sums and states of several workers without processes: what is added, what is joined, what callers cannot make grow. And
+// the page that says what all of it means.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { CATALOGUE, isSum } from "../../src/primary/metrics/catalogue.js";
+import { joined } from "../../src/primary/metrics/states.js";
+import { metricsText } from "../../src/primary/metrics/text.js";
+import { Totals } from "../../src/primary/metrics/totals.js";
+import { LOG_FIELDS } from "../../src/shared/config/log-fields.js";
+import { isLoopback } from "../../src/shared/config/loopback.js";
+import { readHealthRequest } from "../../src/shared/grpc/health.js";
+import { type MethodFigures, Row } from "../../src/shared/observe/figures.js";
+import { parseTraceparent } from "../../src/worker/call/call-trace.js";
+import { Scrape } from "./prometheus.js";
+
+function method(name: string, calls: number, more: Partial<MethodFigures> = {}): MethodFigures {
+  const row = new Array<number>(Row.SIZE).fill(0);
+  row[Row.STATUS] = calls;
+  return { api: "a", service: "s.S", method: name, proven: true, row, open: 0, ...more };
+}
+
+const told = (...methods: MethodFigures[]) => ({ methods, ends: [], samples: [] });
+
+const counts = (totals: Totals): Record<string, number> =>
+  Object.fromEntries(totals.methods.map((each) => [each.method, each.row[Row.STATUS]!]));
+
+test("increments of several workers are added up", () => {
+  const totals = new Totals(10);
+  totals.add(told(method("M", 3)), isSum);
+  totals.add(told(method("M", 4), method("N", 1)), isSum);
+  assert.deepEqual(counts(totals), { M: 7, N: 1 });
+});
+
+test("a name that one worker has proven is good for what others tell of it", () => {
+  const totals = new Totals(10);
+  totals.add(told(method("M", 1, { proven: false })), isSum);
+  totals.add(told(method("M", 2)), isSum);
+  totals.add(told(method("M", 4, { proven: false })), isSum);
+  assert.deepEqual(counts(totals), { other: 1, M: 6 });
+});
+
+test("beyond the bound of an API all is counted as other", () => {
+  const totals = new Totals(3);
+  for (let n = 0; n < 100; n++) totals.add(told(method(`M${n}`, 1)), isSum);
+  assert.deepEqual(counts(totals), { M0: 1, M1: 1, M2: 1, other: 97 });
+});
+
+test("an API that is no longer served is forgotten, and makes room", () => {
+  const totals = new Totals(3);
+  totals.add(told(method("M", 1), method("N", 1, { api: "b" })), isSum);
+  totals.keepOnly(new Set(["b"]));
+  assert.deepEqual(counts(totals), { N: 1 });
+});
+
+test("states are summed, or the worst of them is told, and what nobody knows is left out", () => {
+  const sample = (name: string, value: number, labels = {}) => ({ name, value, labels });
+  const shown = joined([
+    sample("sluice_connections", 2),
+    sample("sluice_connections", 3),
+    sample("sluice_store_up", 1),
+    sample("sluice_store_up", 0),
+    sample("sluice_event_loop_busy_ratio", 0.2),
+    sample("sluice_event_loop_busy_ratio", 0.9),
+    sample("sluice_target_up", 1, { target: "one" }),
+    sample("sluice_target_up", 0, { target: "two" }),
+    sample("of_another_version", 1),
+    sample("sluice_cpu_seconds_total", 1),
+  ]);
+  assert.deepEqual(
+    shown.map(({ name, value }) => [name, value]),
+    [
+      ["sluice_connections", 5],
+      ["sluice_store_up", 0],
+      ["sluice_event_loop_busy_ratio", 0.9],
+      ["sluice_target_up", 1],
+      ["sluice_target_up", 0],
+    ],
+  );
+});
+
+test("labels with quotes, line ends and backslashes stay labels", async () => {
+  const subject = 'CN="a\\b"\nc';
+  const samples = [{ name: "sluice_certificate_expiry_timestamp_seconds", labels: { subject }, value: 1 }];
+  const scrape = new Scrape(await metricsText({ methods: [], open: [], ends: [], samples }));
+  assert.deepEqual(scrape.by("subject", "sluice_certificate_expiry_timestamp_seconds"), { [subject]: 1 });
+});
+
+test("only addresses of this host are loopback", () => {
+  for (const address of ["127.0.0.1", "127.9.9.9", "::1", "localhost", "::ffff:127.0.0.1"])
+    assert.ok(isLoopback(address));
+  for (const address of ["", "0.0.0.0", "::", "127.0.0.1.example.org", "10.0.0.1", "128.0.0.1"])
+    assert.equal(isLoopback(address), false, address);
+});
+
+test("requests about health are read, or are none", () => {
+  const framed = (...message: number[]) => Buffer.from([0, 0, 0, 0, message.length, ...message]);
+  assert.equal(readHealthRequest(framed()), "");
+  assert.equal(readHealthRequest(framed(0x0a, 0)), "");
+  assert.equal(readHealthRequest(framed(0x0a, 2, 0x61, 0x62)), "ab");
+  for (const wrong of [
+    Buffer.alloc(0),
+    Buffer.alloc(4),
+    Buffer.from([1, 0, 0, 0, 0]),
+    Buffer.from([0, 0, 0, 0, 1]),
+    framed(0x0a),
+    framed(0x0a, 5, 1),
+    framed(0x0a, 0xff, 0xff, 0xff, 0xff),
+    framed(0x12, 0),
+  ])
+    assert.equal(readHealthRequest(wrong), undefined);
+});
+
+test("a traceparent is read as its specification says", () => {
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  const span = "b7ad6b7169203331";
+  assert.deepEqual(parseTraceparent(`00-${trace}-${span}-01`), { traceId: trace, spanId: span, sampled: true });
+  assert.equal(parseTraceparent(`00-${trace}-${span}-02`)?.sampled, false);
+  assert.equal(parseTraceparent(`01-${trace}-${span}-03-more`)?.sampled, true);
+  for (const wrong of [
+    "",
+    `00-${trace}-${span}`,
+    `00-${trace}-${span}-01-more`,
+    `ff-${trace}-${span}-01`,
+    `00-${trace.toUpperCase()}-${span}-01`,
+    `00-${"0".repeat(32)}-${span}-01`,
+    `00-${trace}-${"0".repeat(16)}-01`,
+    `01-${trace}-${span}-01${"-".repeat(600)}`,
+  ])
+    assert.equal(parseTraceparent(wrong), null, wrong);
+});
+
+test("the page about metrics names every one of them, and every field of the log", () => {
+  const page = readFileSync(new URL("../../../docs/metrics.md", import.meta.url), "utf8");
+  const source = readFileSync(new URL("../../../src/primary/metrics/text.ts", import.meta.url), "utf8");
+  const names = [
+    ...Object.keys(CATALOGUE),
+    ...[...source.matchAll(/"(sluice_\w+?)(?:_bucket|_sum|_count)?"/g)].map(([, name]) => name!),
+  ];
+  for (const name of [...names, ...LOG_FIELDS]) assert.ok(page.includes(`\`${name}\``), name);
+  const reasons = readFileSync(new URL("../../../src/worker/observe/wait-reason.ts", import.meta.url), "utf8");
+  for (const [, reason] of reasons.matchAll(/^ {2}\| "(\w+)"/gm)) assert.ok(page.includes(`\`${reason}\``), reason);
+});
