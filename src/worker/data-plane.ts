@@ -391,7 +391,8 @@ class Plane implements DataPlane {
     for (const caller of this.callers) {
       for (const stream of caller.connection.streams.all()) {
         const call = stream.owner as Call | null;
-        if (call === null) continue;
+        // Whoever watches the gateway's health is told changes, and those are rare.
+        if (call === null || call.plan.healthMethod !== null) continue;
         const active = Math.max(stream.lastActive, call.up?.lastActive ?? 0);
         if (now - active > limit) this.relay.fail(call, ANSWERS.idle, ErrorCode.CANCEL);
       }

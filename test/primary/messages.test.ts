@@ -35,6 +35,7 @@ const TO_WORKER: ToWorker[] = [
   { type: "changed", id: 7, change: { command: "KeySpaceUpdateNotification", payload: "a,b" } },
   { type: "connection", id: 2 ** 40, port: 8080 },
   { type: "observe", id: 9 },
+  { type: "inspect", id: 10, query: { most: 5, address: "192.0.2.1", api: "" } },
   { type: "drain", timeoutMs: 30_000, silentMs: 0 },
 ];
 
@@ -47,6 +48,11 @@ const TO_PRIMARY: ToPrimary[] = [
     type: "figures",
     id: 9,
     figures: { methods: [], ends: [], samples: [{ name: "a", labels: { b: "c" }, value: 0.5 }] },
+  },
+  {
+    type: "inspected",
+    id: 10,
+    inspection: { connections: 1, streams: 2, waits: { service: 2 }, callers: [], services: [] },
   },
   { type: "drained" },
 ];
