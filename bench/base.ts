@@ -21,16 +21,15 @@ const run = (folder: string, program: string, ...args: string[]): string => {
 };
 
 /** Modules are shared with the checkout: the bench compares our code, not versions of others'. */
-const checkOut = (revision: string): string => {
-  const folder = join(scratchFolder(), "base");
+const checkOut = (revision: string, folder: string): string => {
   run(projectRoot, "git", "worktree", "add", "--detach", "--force", folder, revision);
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
   run(folder, process.execPath, join(projectRoot, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.json");
   return folder;
 };
 
-const removeWorktree = (): void => {
-  spawnSync("git", ["worktree", "remove", "--force", join(scratchFolder(), "base")], { cwd: projectRoot });
+const removeWorktree = (folder: string): void => {
+  spawnSync("git", ["worktree", "remove", "--force", folder], { cwd: projectRoot });
   spawnSync("git", ["worktree", "prune"], { cwd: projectRoot });
 };
 
@@ -59,9 +58,10 @@ export const compareWithBase = async (
   scenarios: readonly Scenario[],
   plan: RoundsPlan,
 ): Promise<number> => {
-  process.once("exit", removeWorktree);
+  const folder = join(scratchFolder(), "base");
+  process.once("exit", () => removeWorktree(folder));
   plan.progress(`building ${revision}`);
-  const peers = [sluice(checkOut(revision), "base", `Sluice at ${revision}`), sluice(projectRoot)];
+  const peers = [sluice(checkOut(revision, folder), "base", `Sluice at ${revision}`), sluice(projectRoot)];
   let failed = false;
   for (const key of new Set(scenarios.map(stageKey))) {
     const group = scenarios.filter((scenario) => stageKey(scenario) === key && isCalls(scenario));
@@ -78,6 +78,6 @@ export const compareWithBase = async (
     }
     await stage.stop();
   }
-  removeWorktree();
+  removeWorktree(folder);
   return failed ? 1 : 0;
 };

@@ -209,7 +209,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "bidi-stream",
     kind: "bidi",
     streams: 10,
-    messages: 1000,
+    messages: 100,
     requestBytes: 64,
     replyBytes: 64,
     unit: "message",

@@ -52,9 +52,12 @@ export const placeOnCores = (workers = 1): Cores => {
 
 let scratch: string | null = null;
 
-/** One folder for everything the run writes aside from its results. */
+/** One folder for everything the run writes aside from its results; gone when the process ends, whoever asked for it. */
 export const scratchFolder = (): string => {
-  scratch ??= mkdtempSync(join(tmpdir(), "sluice-bench-"));
+  if (scratch === null) {
+    scratch = mkdtempSync(join(tmpdir(), "sluice-bench-"));
+    process.once("exit", removeScratch);
+  }
   return scratch;
 };
 

@@ -11,7 +11,7 @@ import { Ledger } from "./ledger.js";
 import type { LoadOrder } from "./order.js";
 
 /** How long calls under way may still take when the time is over. */
-const DRAIN_MS = 5000;
+const DRAIN_MS = 15_000;
 const TICK_MS = 1;
 
 /** The last ticket that a server gave out: TLS 1.3 sends it after the handshake, on the open connection. */
