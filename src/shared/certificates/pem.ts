@@ -12,7 +12,8 @@ export interface PemBlock {
 /** A bundle of CAs may be large; anything larger is not a bundle. */
 export const MAX_PEM_BYTES = 4 * 1024 * 1024;
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*(?:-(?!----END )[^-]*)*)-----END \1-----/g;
+/** Five dashes end a body, so that each octet is looked at once: many beginnings without an end must not hold a process up. */
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*(?:-(?!----)[^-]*)*)-----END \1-----/g;
 const HEADER = /^([A-Za-z0-9-]+):[ \t]*(.*)$/;
 
 export function looksLikePem(text: string): boolean {
