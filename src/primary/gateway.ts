@@ -5,6 +5,7 @@
 import type { Logger } from "pino";
 import type { Certificates } from "../shared/certificates/collection.js";
 import { CERTIFICATES_CHANGED } from "../shared/certificates/stored.js";
+import type { Settings } from "../shared/config.js";
 import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
@@ -200,6 +201,11 @@ export class Gateway {
     await this.#supervisor.end(timeoutMs);
     await this.#control.close();
     await this.#keyspace.close();
+  }
+
+  /** Those in force. */
+  get settings(): Settings {
+    return this.#settings;
   }
 
   get #settings() {

@@ -138,7 +138,15 @@ function keysAndPolicies(settings: Settings, { file, configuration }: Load): Pro
   return problems;
 }
 
-const OVERRIDABLE = new Set(["auth.auth_field_missing", "auth.key_not_found", "auth.key_is_invalid"]);
+const OVERRIDABLE = new Set([
+  "auth.auth_field_missing",
+  "auth.key_not_found",
+  "auth.key_is_invalid",
+  "auth.cert_required",
+  "auth.cert_mismatch",
+  "auth.cert_expired",
+  "auth.cert_not_found",
+]);
 const PLAIN_PATH = /^\/[\w.~/-]*$/;
 
 function isUnanchored(pattern: string, settings: Settings): boolean {

@@ -8,9 +8,9 @@ import { Shutdown } from "./shutdown.js";
 export async function serve(options: GatewayOptions, exit: (code: number) => void): Promise<void> {
   const { settings } = options.config;
   const gateway = new Gateway(options);
-  const times = {
-    delayMs: settings.graceful_shutdown_delay_seconds * 1_000,
-    timeoutMs: settings.graceful_shutdown_timeout_duration * 1_000,
+  const times = () => {
+    const { graceful_shutdown_delay_seconds: delay, graceful_shutdown_timeout_duration: timeout } = gateway.settings;
+    return { delayMs: delay * 1_000, timeoutMs: timeout * 1_000 };
   };
   const shutdown = new Shutdown(gateway, times, options.log, () => {
     options.log.info("ended");

@@ -18,13 +18,13 @@ export interface ShutdownTimes {
 
 export class Shutdown {
   readonly #gateway: Ending;
-  readonly #times: ShutdownTimes;
+  readonly #times: () => ShutdownTimes;
   readonly #log: Logger;
   readonly #done: () => void;
   #signals = 0;
   #delay: NodeJS.Timeout | undefined;
 
-  constructor(gateway: Ending, times: ShutdownTimes, log: Logger, done: () => void) {
+  constructor(gateway: Ending, times: () => ShutdownTimes, log: Logger, done: () => void) {
     this.#gateway = gateway;
     this.#times = times;
     this.#log = log;
@@ -38,9 +38,11 @@ export class Shutdown {
   }
 
   #begin(name: string): void {
-    this.#log.info({ signal: name, ...this.#times }, "ending: a second signal ends running calls at once");
+    // Those in force now: a reload may have changed them.
+    const { delayMs, timeoutMs } = this.#times();
+    this.#log.info({ signal: name, delayMs, timeoutMs }, "ending: a second signal ends running calls at once");
     this.#gateway.notReady();
-    this.#delay = setTimeout(() => this.#end(this.#times.timeoutMs), this.#times.delayMs);
+    this.#delay = setTimeout(() => this.#end(timeoutMs), delayMs);
   }
 
   #hurry(name: string): void {

@@ -6,7 +6,7 @@
  * Runs: reads are memory look-ups; writes only for the control port and first use.
  */
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open as openEnvironment, type RootDatabase } from "lmdb";
 import { Emitter } from "./emitter.js";
@@ -271,7 +271,7 @@ function openAll(path: string): Opened {
   const durable = openEnvironment<unknown, string>({ path: join(path, "durable"), ...limits });
   // Written in place: a lease writes a page or two, and copying them out would cost several times what the lease does.
   const inPlace = { noSync: true, useWritemap: true };
-  const volatile = openEnvironment<unknown, string>({ path: join(path, "volatile"), ...inPlace, ...limits });
+  const volatile = openEnvironment<unknown, string>({ path: volatileFolder(path), ...inPlace, ...limits });
   return {
     durable,
     volatile,
@@ -280,6 +280,29 @@ function openAll(path: string): Opened {
     lists: durable.openDB<string[], string>({ name: "lists" }),
     changes: durable.openDB<StoreChange, number>({ name: "changes" }),
   };
+}
+
+const VOLATILE = "volatile";
+
+/**
+ * What is written in place and never synced outlives processes, not the host: after a loss of power it may be damaged. So it
+ * is of one boot of the host, and what earlier ones left is removed. Nobody of this boot uses those.
+ */
+function volatileFolder(path: string): string {
+  const name = `${VOLATILE}${bootOf()}`;
+  for (const old of readdirSync(path)) {
+    if (old.startsWith(VOLATILE) && old !== name) rmSync(join(path, old), { recursive: true, force: true });
+  }
+  return join(path, name);
+}
+
+/** Empty where the system does not tell. */
+function bootOf(): string {
+  try {
+    return `-${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim().slice(0, 8)}`;
+  } catch {
+    return "";
+  }
 }
 
 function lastChange(opened: Opened): number {
