@@ -48,6 +48,8 @@ const SUCCESSION_MS = 30_000;
 // through a collection than with Node's 16: bench/LOG.md.
 const YOUNG = "--max-semi-space-size";
 const YOUNG_MIB = 32;
+// Sets of replaced workers that may finish calls beside those that serve.
+const MOST_GENERATIONS = 3;
 // What was connected to a worker a moment before it is replaced is heard, or its caller would see a connection that fails.
 const SILENT_MS = 3_000;
 // A new worker whose renewal failed may have taken connections by then.
@@ -209,6 +211,9 @@ export class Supervisor {
   /** All or none: the old ones are drained when every new one serves, so that callers move once and to a new worker. */
   async #renewAll(drainMs: number): Promise<string> {
     let problem = "";
+    // Long streams hold replaced workers: with them a restart after the other would fill the host.
+    if (this.#retired.size >= MOST_GENERATIONS * this.#slots.length)
+      return "workers of earlier rolling restarts still finish their calls";
     for (const slot of this.#slots) problem ||= await this.#raiseSuccessor(slot);
     if (this.#ending) problem ||= "the gateway ends";
     if (this.#slots.some((slot) => slot.successor === undefined)) problem ||= "a new worker died soon after its start";
@@ -245,9 +250,13 @@ export class Supervisor {
     this.#retired.add(old);
     this.#options.log.info({ worker: old.pid, successor: slot.worker?.pid }, "worker replaced: it finishes its calls");
     old.drain(drainMs, SILENT_MS);
-    // Unreferenced: the end of the gateway has a timer of its own.
+    this.#killLater(old, drainMs);
+  }
+
+  /** Unreferenced: the end of the gateway has a timer of its own. */
+  #killLater(retired: WorkerProcess, drainMs: number): void {
     setTimeout(() => {
-      if (this.#retired.has(old)) old.kill();
+      if (this.#retired.has(retired)) retired.kill();
     }, drainMs + KILL_AFTER_MS).unref();
   }
 
@@ -259,6 +268,7 @@ export class Supervisor {
     // Callers may be with it already.
     if (this.#ending) worker.drain(0);
     else worker.drain(DISMISSAL_MS, SILENT_MS);
+    this.#killLater(worker, DISMISSAL_MS);
   }
 
   #fork(slot: Slot): void {

@@ -9,10 +9,10 @@
  * Bounds: ADDRESSES counters in two generations; one that is forgotten begins anew.
  */
 
+import { networkOf } from "../../shared/base/network.js";
+
 const ADDRESSES = 8_192;
 const WINDOW_MS = 1_000;
-/** What a host of IPv6 may choose by itself is one address here. */
-const NETWORK_GROUPS = 4;
 
 interface Tries {
   window: number;
@@ -61,9 +61,4 @@ export class Guessing {
     }
     this.#young.set(network, tries);
   }
-}
-
-function networkOf(address: string): string {
-  if (!address.includes(":")) return address;
-  return address.split(":", NETWORK_GROUPS).join(":");
 }

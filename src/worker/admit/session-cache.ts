@@ -139,7 +139,7 @@ export class SessionCache {
     if (ref !== undefined) return this.#touch(ref);
     const unknown = this.#unknown.get(key);
     if (unknown !== undefined) {
-      if (now - unknown.checkedAt < this.#unknownMs) return unknown;
+      if (!unknown.gone && now - unknown.checkedAt < this.#unknownMs) return unknown;
       this.#unknown.delete(key);
     }
     return this.#readNow({ key, orgId, names });
@@ -343,7 +343,8 @@ export class SessionCache {
     const ref = new SessionRef(key, names[0] ?? "", orgId);
     ref.checkedAt = this.#options.now();
     this.#orgs.add(orgId);
-    this.#unknown.set(ref.key, ref);
+    // Under each name that it may be stored by: news tell one of them.
+    for (const name of names) this.#unknown.set(keyOf(orgId, [name]), ref);
     return ref;
   }
 

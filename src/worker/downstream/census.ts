@@ -3,6 +3,7 @@
 // Runs: once per connection.
 
 import type { Logger } from "pino";
+import { networkOf } from "../../shared/base/network.js";
 
 /** 0 = as many as come. */
 export interface CensusLimits {
@@ -29,20 +30,23 @@ export class Census {
     const { perWorker, perAddress } = this.limits;
     let rule = "";
     if (perWorker > 0 && connections >= perWorker) rule = "connections.max_per_worker";
-    else if (perAddress > 0 && (this.byAddress.get(address) ?? 0) >= perAddress) rule = "connections.max_per_address";
+    else if (perAddress > 0 && (this.byAddress.get(networkOf(address)) ?? 0) >= perAddress)
+      rule = "connections.max_per_address";
     if (rule === "") return true;
     this.refuse(address, rule, now);
     return false;
   }
 
   came(address: string): void {
-    this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
+    const network = networkOf(address);
+    this.byAddress.set(network, (this.byAddress.get(network) ?? 0) + 1);
   }
 
   went(address: string): void {
-    const left = (this.byAddress.get(address) ?? 0) - 1;
-    if (left > 0) this.byAddress.set(address, left);
-    else this.byAddress.delete(address);
+    const network = networkOf(address);
+    const left = (this.byAddress.get(network) ?? 0) - 1;
+    if (left > 0) this.byAddress.set(network, left);
+    else this.byAddress.delete(network);
   }
 
   private refuse(address: string, rule: string, now: number): void {
