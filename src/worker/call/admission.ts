@@ -15,7 +15,7 @@ import { readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
 import * as verdicts from "../admit/verdicts.js";
-import { sendText } from "./answer.js";
+import { repeats, sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
 import { Origin } from "./call-end.js";
@@ -78,9 +78,8 @@ export class Admission {
         return;
       }
     }
-    const rest = this.guessing.restOf(plan.origin.address, this.relay.now);
-    if (rest > 0) {
-      this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, rest));
+    if (this.guessing.restOf(plan.origin.address, this.relay.now) > 0) {
+      this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
       return;
     }
     const request = {
@@ -162,15 +161,16 @@ export class Admission {
 
   /** When it may help to try again, in the caller's way of saying it. */
   private comeBack(call: Call, ms: number): Record<string, string> {
-    if (call.plan.grpc && !this.options.httpAnswers) return { "grpc-retry-pushback-ms": String(ms) };
-    return { "retry-after": String(Math.ceil(ms / 1_000)) };
+    const grpc = call.plan.grpc && !this.options.httpAnswers;
+    if (ms === GUESSING_MS) return grpc ? GUESSED_GRPC : GUESSED_HTTP;
+    return grpc ? { "grpc-retry-pushback-ms": String(ms) } : { "retry-after": String(Math.ceil(ms / 1_000)) };
   }
 
   private deny(call: Call, row: verdicts.VerdictRow, fields: Record<string, string> = NO_FIELDS): void {
     const answer = row.challenge
       ? answerOf(row, { ...fields, "www-authenticate": `Basic realm="${realm(call.plan.gate!.name)}"` })
-      : fields === NO_FIELDS
-        ? plainAnswer(row)
+      : fields === NO_FIELDS || row.id === verdicts.TOO_MANY_GUESSES
+        ? sameAnswer(row, fields)
         : answerOf(row, fields);
     const { down, plan } = call;
     this.relay.finish(call, Origin.GATEWAY, row.grpc, row.counted);
@@ -191,15 +191,20 @@ export class Admission {
 }
 
 const NO_FIELDS: Record<string, string> = {};
+/** The window of the guard: always the same, so that the answer is. */
+const GUESSING_MS = 1_000;
+const GUESSED_GRPC: Record<string, string> = { "grpc-retry-pushback-ms": "1000" };
+const GUESSED_HTTP: Record<string, string> = { "retry-after": "1" };
 /** Floods get one answer again and again: made once, so that what it looks like on the wire is found again too. */
-const PLAIN = new WeakMap<verdicts.VerdictRow, Answer>();
+const SAME = new WeakMap<verdicts.VerdictRow, { readonly fields: Record<string, string>; readonly answer: Answer }>();
 
-function plainAnswer(row: verdicts.VerdictRow): Answer {
-  const known = PLAIN.get(row);
-  if (known !== undefined) return known;
-  const made = answerOf(row, undefined);
-  PLAIN.set(row, made);
-  return made;
+function sameAnswer(row: verdicts.VerdictRow, fields: Record<string, string>): Answer {
+  const known = SAME.get(row);
+  if (known !== undefined && known.fields === fields) return known.answer;
+  const answer = answerOf(row, fields);
+  repeats(answer);
+  SAME.set(row, { fields, answer });
+  return answer;
 }
 
 function answerOf(row: verdicts.VerdictRow, fields: Record<string, string> | undefined): Answer {

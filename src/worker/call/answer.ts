@@ -39,7 +39,12 @@ export function sendAnswer(stream: Stream, answer: Answer, grpc: boolean, head: 
 }
 
 /** Answers that are the same for every call are made once; a worker has one store of fields. */
-const KNOWN = new WeakMap<Answer, { readonly store: FieldStore; readonly fields: readonly Field[] }>();
+const KNOWN = new WeakMap<Answer, { readonly store: FieldStore | null; readonly fields: readonly Field[] }>();
+
+/** This very answer is given again and again. */
+export function repeats(answer: Answer): void {
+  KNOWN.set(answer, { store: null, fields: [] });
+}
 
 function trailersOnly(store: FieldStore, answer: Answer): readonly Field[] {
   const known = KNOWN.get(answer);
@@ -50,7 +55,7 @@ function trailersOnly(store: FieldStore, answer: Answer): readonly Field[] {
     ...grpcStatusFields(store, answer.grpc, answer.message),
     ...moreFields(store, answer),
   ];
-  if (answer.fields === undefined) KNOWN.set(answer, { store, fields });
+  if (known !== undefined || answer.fields === undefined) KNOWN.set(answer, { store, fields });
   return fields;
 }
 
