@@ -119,7 +119,7 @@ test("a policy without an id, with one that is no file's name, or that is none i
   const desk = open();
   const answer = async (body: unknown, path = "/tyk/policies") => (await desk.ask("POST", path, body)).body.message;
   assert.equal(await answer({ rate: 1 }), "Unable to create policy without id.");
-  assert.equal(await answer({ rate: "many" }), "Request malformed");
+  assert.equal(await answer({ rate: "many" }), "Request malformed: $.rate must be a number");
   assert.equal(await answer("{"), "Request malformed");
   for (const id of ["../x", "a/b", "..", "a b", "ä"]) assert.match(await answer({ id }), /^Invalid policy id/, id);
   const unsafe = open({ security: { allow_unsafe_policy_ids: true } });

@@ -16,6 +16,7 @@ import { judgeDefinition } from "../../src/shared/model/definition.js";
 import { policySchema } from "../../src/shared/model/policy.js";
 import { SUPPORT } from "../../src/shared/model/support.js";
 import { readTargetPolicy } from "../../src/shared/model/target-policy.js";
+import { unknownFields } from "../../src/shared/model/unknown-fields.js";
 import { linksOf, type Page, pages, quotedIn, ROOT } from "./pages.js";
 import { leaves } from "./reference.js";
 
@@ -81,7 +82,8 @@ describe("the pages for operators", () => {
 
   test("show policies and keys that are accepted", () => {
     eachFence("json policy", (value) => {
-      for (const policy of Object.values(value as object)) policySchema.parse(policy);
+      policySchema.parse(value);
+      assert.deepEqual(unknownFields(policySchema, value), []);
     });
     eachFence("json key", (value) => assert.ok(!("problem" in checkSession(value))));
   });

@@ -325,7 +325,7 @@ describe("policy files", () => {
     const folder = mkdtempSync(join(tmpdir(), "sluice-policies-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const record = join(folder, "policies.json");
-    writeFileSync(record, JSON.stringify({ one: { id: "inner", rate: 5 }, two: { rate: "fast" }, "../x": {} }));
+    writeFileSync(record, JSON.stringify({ one: { id: "inner", rate: 5, per: 1 }, two: { rate: "fast" }, "../x": {} }));
     const fromRecord = loadPolicies({ policy_record_name: record });
     assert.deepEqual([...fromRecord.policies.keys()], ["one"]);
     assert.equal(fromRecord.policies.get("one")?.id, "one");
@@ -340,7 +340,7 @@ describe("policy files", () => {
 
     const path = join(folder, "policies");
     mkdirSync(path);
-    writeFileSync(join(path, "gold.json"), JSON.stringify({ rate: 9 }));
+    writeFileSync(join(path, "gold.json"), JSON.stringify({ rate: 9, per: 1 }));
     writeFileSync(join(path, "broken.json"), "{");
     writeFileSync(join(path, "notes.txt"), "no policy");
     const fromFolder = loadPolicies({ policy_path: path });
@@ -357,6 +357,21 @@ describe("policy files", () => {
     assert.deepEqual(
       problems.map(({ path }) => path),
       ["$.one.access_rights.api.allowed_urls[0].url", "$.two.access_rights.api.endpoints[0].path"],
+    );
+
+    writeFileSync(join(path, "broken.json"), JSON.stringify({ silver: { id: "silver", rate: 1, per: 1 } }));
+    writeFileSync(join(path, "gold.json"), JSON.stringify({ id: "golden", rate: 9, quota_maxx: 1, acces_rights: {} }));
+    const told = loadPolicies({ policy_path: path });
+    assert.deepEqual([...told.policies.keys()], ["gold"], "a map by id is no policy that opens everything");
+    assert.deepEqual(
+      told.problems.map(({ level, path, message }) => [level, path, message.replace(/^.*(did you mean|: )/, "$1")]),
+      [
+        ["error", "$.silver", ": move what stands here into silver.json, without its name"],
+        ["warning", "$.quota_maxx", "did you mean quota_max?"],
+        ["warning", "$.acces_rights", "did you mean access_rights?"],
+        ["warning", "$.id", ': keys must say "gold"'],
+        ["warning", "$.per", "must be above 0, in seconds, where a rate is set"],
+      ],
     );
 
     assert.equal(loadPolicies({ policy_path: join(folder, "none") }).problems.length, 1);

@@ -6,9 +6,12 @@ import { fingerprintIn } from "../../shared/certificates/reference.js";
 import type { Settings } from "../../shared/config.js";
 import { hashPassword } from "../../shared/keys/password.js";
 import { applyPolicies, expiryAtCreation } from "../../shared/keys/policies.js";
+import { quotaName } from "../../shared/keys/quota-name.js";
 import { parseToken, tokenOrg } from "../../shared/keys/token.js";
+import { flawOfLimits } from "../../shared/model/limit-rules.js";
 import { flawOfRights, matchingOf } from "../../shared/model/path-rules.js";
 import { isEmptyLimit, type Session } from "../../shared/model/session.js";
+import { printUnknown, type UnknownField } from "../../shared/model/unknown-fields.js";
 import type { Found, SaveOptions } from "../../shared/store/sessions.js";
 import type { Opened } from "../keyspace.js";
 import type { ControlContext } from "./context.js";
@@ -69,8 +72,16 @@ export class KeyDesk {
   }
 
   /** What could never be kept to in a session, with its place; empty when there is nothing. */
-  flawOf({ access_rights }: Session): string {
-    return flawOfRights(access_rights, matchingOf(this.settings));
+  flawOf(session: Session): string {
+    const flaw = flawOfLimits(session);
+    if (flaw !== undefined) return `${flaw.path} ${flaw.message}`;
+    return flawOfRights(session.access_rights, matchingOf(this.settings));
+  }
+
+  /** What Tyk takes without a word and nobody reads. */
+  tellUnknown(fields: readonly UnknownField[]): void {
+    if (fields.length === 0) return;
+    this.#context.log.warn({ fields: fields.map(printUnknown) }, "a key has fields that nothing reads");
   }
 
   /** `token` of an id, or the id itself where it is a token of that organisation already. */
@@ -151,8 +162,8 @@ export class KeyDesk {
     const { counters } = await this.open();
     const scoped = Object.values(merged.access_rights ?? {}).filter((access) => !isEmptyLimit(access.limit));
     for (const { holder, key } of [
-      { holder: merged, key: `quota-${name}` },
-      ...scoped.map((access) => ({ holder: access.limit!, key: `quota-${scopeOf(access.allowance_scope)}${name}` })),
+      { holder: merged, key: quotaName("", name) },
+      ...scoped.map((access) => ({ holder: access.limit!, key: quotaName(access.allowance_scope, name) })),
     ]) {
       const max = holder.quota_max ?? 0;
       if (max <= 0) continue;
@@ -193,8 +204,8 @@ export class KeyDesk {
   async #resetQuota(name: string, session: Session): Promise<void> {
     const { counters } = await this.open();
     const { session: merged } = this.merged(session);
-    const scopes = new Set(Object.values(merged.access_rights ?? {}).map((access) => scopeOf(access.allowance_scope)));
-    for (const scope of new Set(["", ...scopes])) await counters.clear(`quota-${scope}${name}`, true);
+    const scopes = new Set(Object.values(merged.access_rights ?? {}).map((access) => access.allowance_scope ?? ""));
+    for (const scope of new Set(["", ...scopes])) await counters.clear(quotaName(scope, name), true);
   }
 
   #warnOfUnknown(session: Session): void {
@@ -209,10 +220,6 @@ export const NO_RIGHTS = "keys must have at least one Access Rights record set."
 
 function hasRights(session: Session): boolean {
   return Object.keys(session.access_rights ?? {}).length > 0;
-}
-
-function scopeOf(scope: string | undefined): string {
-  return scope ? `${scope}-` : "";
 }
 
 function seconds(ms: number): string {

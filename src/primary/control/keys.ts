@@ -4,7 +4,8 @@
 
 import type { Context, Hono } from "hono";
 import { checkSession } from "../../shared/keys/codec.js";
-import { policyIdsOf, type Session } from "../../shared/model/session.js";
+import { policyIdsOf, type Session, sessionSchema } from "../../shared/model/session.js";
+import { unknownFields } from "../../shared/model/unknown-fields.js";
 import { changed, json, LONGEST_NAME, methodNotSupported, readObject, refusal } from "./answers.js";
 import { type KeyDesk, type KeyName, NO_RIGHTS } from "./key-desk.js";
 
@@ -26,8 +27,8 @@ export function keyRoutes(app: Hono, desk: KeyDesk): void {
 }
 
 async function create(context: Context, desk: KeyDesk): Promise<Response> {
-  const given = await readSession(context);
-  if (given === undefined) return refusal(500, "Unmarshalling failed");
+  const given = await readSession(context, desk);
+  if (typeof given === "string") return refusal(500, `Unmarshalling failed${given}`);
   const flaw = desk.flawOf(given);
   if (flaw !== "") return refusal(400, `Failed to create key, ${flaw}`);
   const refused = desk.refusalOf(given);
@@ -47,8 +48,8 @@ async function create(context: Context, desk: KeyDesk): Promise<Response> {
 }
 
 async function add(context: Context, desk: KeyDesk): Promise<Response> {
-  const given = await readSession(context);
-  if (given === undefined) return refusal(400, "Request malformed");
+  const given = await readSession(context, desk);
+  if (typeof given === "string") return refusal(400, `Request malformed${given}`);
   const { name: id, hashed } = nameIn(context);
   const short = (id === "" ? "" : unusable(id, hashed, desk)) || desk.flawOf(given);
   if (short !== "") return refusal(400, `Failed to create key, ${short}`);
@@ -66,8 +67,8 @@ async function add(context: Context, desk: KeyDesk): Promise<Response> {
 }
 
 async function update(context: Context, desk: KeyDesk): Promise<Response> {
-  const given = await readSession(context);
-  if (given === undefined) return refusal(400, "Request malformed");
+  const given = await readSession(context, desk);
+  if (typeof given === "string") return refusal(400, `Request malformed${given}`);
   const key = nameIn(context);
   const found = await desk.find({ ...key, org: key.org || (given.org_id ?? "") });
   if (found === undefined) return refusal(404, "Key is not found");
@@ -130,18 +131,22 @@ async function assignPolicies(context: Context, desk: KeyDesk): Promise<Response
 }
 
 async function preview(context: Context, desk: KeyDesk): Promise<Response> {
-  const given = await readSession(context);
-  if (given === undefined) return refusal(400, "Request malformed");
+  const given = await readSession(context, desk);
+  if (typeof given === "string") return refusal(400, `Request malformed${given}`);
   const { session, error } = desk.merged(desk.made(given));
   if (error !== undefined) return refusal(400, `Failed to create key - ${error}`);
   const hidden = session.basic_auth_data === undefined ? {} : { basic_auth_data: { password: "" } };
   return json(200, { ...session, ...hidden, apply_policies: policyIdsOf(session) });
 }
 
-async function readSession(context: Context): Promise<Session | undefined> {
+/** What stood in the request, or the end of the sentence that refuses it: empty, or the place of the fault. */
+async function readSession(context: Context, desk: KeyDesk): Promise<Session | string> {
   const body = await readObject(context);
-  const checked = body === undefined ? undefined : checkSession(body);
-  return checked !== undefined && "session" in checked ? checked.session : undefined;
+  if (body === undefined) return "";
+  const checked = checkSession(body);
+  if ("problem" in checked) return checked.place ? `: ${checked.place}` : "";
+  desk.tellUnknown(unknownFields(sessionSchema, body));
+  return checked.session;
 }
 
 function nameIn(context: Context): KeyName {

@@ -3,6 +3,7 @@
 // Governed by: Tyk's gateway API, policies. Runs: per request of an operator.
 
 import type { Context, Hono } from "hono";
+import { placeOf } from "../../shared/keys/codec.js";
 import { flawOfRights, matchingOf } from "../../shared/model/path-rules.js";
 import { policySchema } from "../../shared/model/policy.js";
 import { isSafePolicyId } from "../../shared/store/policy-files.js";
@@ -30,8 +31,9 @@ export function policyRoutes(app: Hono, control: ControlContext): void {
 
 async function save(context: Context, control: ControlContext, action: "added" | "modified"): Promise<Response> {
   const body = await readObject(context);
+  if (body === undefined) return refusal(400, "Request malformed");
   const read = policySchema.safeParse(body);
-  if (body === undefined || !read.success) return refusal(400, "Request malformed");
+  if (!read.success) return refusal(400, `Request malformed: ${placeOf(read.error)}`);
   const flaw = flawOfRights(read.data.access_rights, matchingOf(control.settings()));
   if (flaw !== "") return refusal(400, `Validation of policy failed. Reason: ${flaw}.`);
   const named = context.req.param("id") ?? "";

@@ -6,6 +6,7 @@
 
 import { Packr } from "msgpackr";
 import { z } from "zod";
+import { jsonPath } from "../model/problem.js";
 import { type Session, sessionSchema } from "../model/session.js";
 
 export type Encoding = "msgpack" | "json";
@@ -15,7 +16,8 @@ const packer = new Packr({ useRecords: false, int64AsType: "number", mapsAsObjec
 const OPEN_BRACE = 0x7b;
 const MAX_SESSION_BYTES = 1_024 * 1_024;
 
-export type Decoded = { readonly session: Session } | { readonly problem: string };
+/** `place`: the first fault as one line, where it is a member's. */
+export type Decoded = { readonly session: Session } | { readonly problem: string; readonly place?: string | undefined };
 
 export function encodeSession(session: Session, encoding: Encoding): Uint8Array {
   if (encoding === "msgpack") return packer.pack(session);
@@ -44,5 +46,19 @@ export function checkSession(value: unknown): Decoded {
   }
   const result = sessionSchema.safeParse(value);
   // Only paths and kinds, never values: a session holds secrets.
-  return result.success ? { session: result.data } : { problem: z.prettifyError(result.error) };
+  if (result.success) return { session: result.data };
+  return { problem: z.prettifyError(result.error), place: placeOf(result.error) };
+}
+
+/** `$.rate must be a number`: the first fault of a document, its place and what is wanted there. */
+export function placeOf(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (issue === undefined) return "";
+  return `${jsonPath(issue.path)} ${issue.code === "invalid_type" ? wanted(issue.expected) : issue.message}`;
+}
+
+function wanted(kind: string): string {
+  if (kind === "boolean") return "must be true or false";
+  if (kind === "array") return "must be a list";
+  return `must be ${kind === "object" || kind === "record" ? "an object" : `a ${kind}`}`;
 }

@@ -11,6 +11,7 @@
 
 import { createHash } from "node:crypto";
 import { organisationQuota, organisationRate } from "../../../shared/keys/organisation.js";
+import { quotaName, scopePrefix } from "../../../shared/keys/quota-name.js";
 import type { LimitSpec } from "./engine.js";
 import { API_RATE, QUOTA, RATE } from "./limit.js";
 import { NO_THROTTLE, type Throttle } from "./set.js";
@@ -69,12 +70,12 @@ export function limitsOf(session: SessionLimits | undefined, api: ApiLimits, cou
   let throttle = NO_THROTTLE;
   if (session !== undefined) {
     const numbers = session.perApi?.limit ?? session;
-    const scope = session.perApi === undefined ? "" : `${session.perApi.scope}-`;
+    const scope = session.perApi?.scope;
     if (api.disableRateLimit !== true) {
-      push(specs, rateSpec(keyRateName(session, scope), RATE, session.endpoint ?? numbers, counting));
+      push(specs, rateSpec(keyRateName(session, scopePrefix(scope)), RATE, session.endpoint ?? numbers, counting));
       throttle = throttleOf(numbers);
     }
-    if (api.disableQuota !== true) push(specs, quotaSpec(`quota-${scope}${session.keyName}`, numbers));
+    if (api.disableQuota !== true) push(specs, quotaSpec(quotaName(scope, session.keyName), numbers));
   }
   push(specs, apiSpec(api, counting));
   if (api.organisation !== undefined) {
