@@ -12,6 +12,7 @@ import type { Policy } from "../shared/model/policy.js";
 import type { Sample } from "../shared/observe/figures.js";
 import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
+import { CertificateHealth } from "./certificate-health.js";
 import { controlApp } from "./control/app.js";
 import { HealthService } from "./control/health-service.js";
 import { ControlPort } from "./control-port.js";
@@ -79,6 +80,7 @@ export class Gateway {
   readonly #reloader: Reloader;
   readonly #watch: FileWatch;
   readonly #rebalancer: Rebalancer;
+  readonly #certificateHealth = new CertificateHealth();
   #set: LoadedSet;
   #generation = 1;
   #refusedReload: Component | undefined;
@@ -260,7 +262,10 @@ export class Gateway {
     return this.#inTurn(async () => {
       if (!this.#serves) return false;
       const stored = await this.#storedCertificates.of(this.#set.served);
-      if (isSame(stored, this.#stored)) return true;
+      if (isSame(stored, this.#stored)) {
+        this.#judgeCertificates();
+        return true;
+      }
       const problem = await this.#supervisor.configure(this.#workerConfig(this.#set, 1, stored));
       const { log } = this.#options;
       if (problem !== "") {
@@ -286,7 +291,13 @@ export class Gateway {
     return ControlTls.of({ settings, definitions, certificates, log: this.#options.log });
   }
 
+  #judgeCertificates(): void {
+    const lacking = this.#storedCertificates.lacking;
+    if (this.#certificateHealth.judge(this.#set.served, lacking, Date.now())) this.#setHealth(this.#notReady);
+  }
+
   #watchCertificates(): void {
+    this.#judgeCertificates();
     const { certificate_expiry_monitor: rules } = this.#settings.security;
     this.#expiry.watch(this.#certificatesOf(this.#set, this.#stored), rules);
     this.#certificatesTimer ??= setInterval(() => void this.#recertify(), CERTIFICATES_AGAIN_MS).unref();
@@ -426,7 +437,9 @@ export class Gateway {
 
   #healthBecause(notReady: string): HealthState {
     const { version } = this.#options;
-    const components = [this.#storeComponent(), this.#refusedReload].filter((each) => each !== undefined);
+    const { component: certificates } = this.#certificateHealth;
+    const all = [this.#storeComponent(), this.#refusedReload, certificates];
+    const components = all.filter((each) => each !== undefined);
     return healthOf({ version, leftOut: this.#set.leftOut, components, notReady }, new Date());
   }
 

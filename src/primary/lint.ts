@@ -1,6 +1,7 @@
 // `sluice lint`: everything that is wrong with the settings and the definitions, and what an operator may misread.
 // Responsible for advice; errors are the loader's. Must not know: processes, sockets. Runs: on demand.
 
+import { barePorts } from "../shared/certificates/bare-ports.js";
 import { closedBecause } from "../shared/config/gate-settings.js";
 import type { Settings } from "../shared/config.js";
 import type { Judgement } from "../shared/model/definition.js";
@@ -28,6 +29,7 @@ export function lint(confPath: string | undefined, env: Readonly<Record<string, 
       ...runningOn(settings, loaded.judgements),
       ...control(settings, loaded),
       ...keysAndPolicies(settings, loaded),
+      ...withoutCertificate(settings, loaded),
       ...loaded.expiring.map((message) => ({ ...NOWHERE, file: loaded.file, message })),
     );
   const wrong = left_out.length > 0 || problems.some((problem) => problem.level === "error");
@@ -82,6 +84,18 @@ function control(settings: Settings, { file, configuration }: Load): Problem[] {
   if (why === "" || (settings.secret === "" && !wanted)) return [];
   const message = `${why}: the control API answers nothing but health`;
   return [{ level: "warning", file, path: "$.secret", found: "", message, api: "" }];
+}
+
+/** The store may have certificates, but nothing would ask for them. */
+function withoutCertificate(settings: Settings, { file, configuration }: Load): Problem[] {
+  const { definitions } = configuration;
+  const [port, ...others] = barePorts({ settings, definitions });
+  if (port !== undefined) {
+    const names = [port, ...others].join(", ");
+    const message = `port ${names} speaks TLS and nothing gives it a certificate, so no handshake succeeds: name one in http_server_options.ssl_certificates or in the definitions' certificates`;
+    return [{ ...NOWHERE, file, path: "$.http_server_options", message }];
+  }
+  return [];
 }
 
 function keysAndPolicies(settings: Settings, { file, configuration }: Load): Problem[] {

@@ -51,6 +51,12 @@ export class StoredCertificates {
     return this.#known(references);
   }
 
+  /** Ids that are wanted and cannot be used: not in the store, or not what they should be. */
+  get lacking(): readonly string[] {
+    const unusable = [...this.#read].filter(([, { record }]) => record === undefined).map(([reference]) => reference);
+    return [...this.#missing, ...unusable];
+  }
+
   async #ask(references: readonly string[]): Promise<(Uint8Array | undefined)[] | undefined> {
     try {
       const store = await this.#open();

@@ -153,9 +153,9 @@ describe("certificates and keys", () => {
     writeFileSync(at("mismatch.pem"), made.cert + other.key);
     mkdirSync(at("folder.pem"));
     for (const [name, reason] of [
-      ["broken.pem", /"[^"]*broken\.pem" certificate 1 in it cannot be read/],
+      ["broken.pem", /"[^"]*broken\.pem": certificate 1 in it cannot be read/],
       ["public.pem", /"[^"]*public\.pem" holds no private key/],
-      ["mismatch.pem", /"[^"]*mismatch\.pem" the private key in it does not match its certificate/],
+      ["mismatch.pem", /"[^"]*mismatch\.pem": the private key in it does not match its certificate/],
       ["missing.pem", /"[^"]*missing\.pem" cannot be read \(ENOENT\)/],
       ["folder.pem", /"[^"]*folder\.pem" cannot be read \(EISDIR\)/],
     ] as const) {

@@ -4,10 +4,12 @@
 // 403. Runs: per request of an operator.
 
 import type { Context, Hono } from "hono";
+import { sayProblem } from "../../shared/certificates/certificate.js";
 import { CertificateStore, type StoredPem } from "../../shared/certificates/certificate-store.js";
 import { keySecret } from "../../shared/certificates/collection.js";
 import { type Description, describeStored, shorten } from "../../shared/certificates/description.js";
 import { isStoreId } from "../../shared/certificates/reference.js";
+import { referrersOf } from "../../shared/certificates/stored.js";
 import { json, methodNotSupported, readBody, refusal } from "./answers.js";
 import type { ControlContext } from "./context.js";
 
@@ -16,6 +18,7 @@ const NOT_FOUND = "Certificate with given SHA256 fingerprint not found";
 const UNSAFE_ORG = "Invalid org_id, allowed are letters, digits, _ and -";
 /** Shown in one answer. */
 const MOST_SHOWN = 1_000;
+const MOST_PLACES = 10;
 
 export function certificateRoutes(app: Hono, control: ControlContext): void {
   app.post("/tyk/certs", (context) => add(context, control));
@@ -37,7 +40,7 @@ async function add(context: Context, control: ControlContext): Promise<Response>
   const text = await readBody(context);
   if (text.trim() === "") return refusal(405, "Malformed request body");
   const added = await (await open(control)).add(text, org);
-  if ("problem" in added) return refusal(400, `The request ${added.problem}`);
+  if ("problem" in added) return refusal(400, sayProblem("The request", added.problem));
   if ("exists" in added) return refusal(403, `Certificate with ${added.exists} id already exists`);
   const applied = await control.certificatesChanged();
   return json(200, { id: added.id, status: "ok", message: "Certificate added" }, pending(applied));
@@ -68,7 +71,15 @@ async function remove(context: Context, control: ControlContext): Promise<Respon
   if (!isStoreId(id)) return refusal(404, NOT_FOUND);
   const removed = await (await open(control)).remove(id, org);
   const applied = removed ? await control.certificatesChanged() : true;
-  return json(200, { status: "ok", message: "removed" }, pending(applied));
+  return json(200, { status: "ok", message: `removed${removed ? stillNamed(id, control) : ""}` }, pending(applied));
+}
+
+/** What goes on without it, for whoever did not mean that. */
+function stillNamed(id: string, control: ControlContext): string {
+  const places = referrersOf(id, { settings: control.settings(), definitions: control.definitions() });
+  if (places.length === 0) return "";
+  const more = places.length > MOST_PLACES ? ` and ${places.length - MOST_PLACES} more` : "";
+  return `; it is still named by ${places.slice(0, MOST_PLACES).join(", ")}${more}, which go on without it`;
 }
 
 function describeAll(found: readonly StoredPem[]): Description[] {

@@ -52,6 +52,11 @@ export function readCertificate(text: string, secret: string): ReadCertificate {
   return { ...record, key: opened.key.export({ type: "pkcs8", format: "pem" }).toString() };
 }
 
+/** What is wrong with it as a sentence: the subject holds something, or something in it is not as it should be. */
+export function sayProblem(subject: string, problem: string): string {
+  return problem.startsWith("holds ") ? `${subject} ${problem}` : `${subject}: ${problem}`;
+}
+
 export function parse(der: Uint8Array): X509Certificate | undefined {
   try {
     return new X509Certificate(der);

@@ -3,7 +3,7 @@
 // Must not know: what a certificate is wanted for, sockets. Runs: at load, per reference.
 
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { type CertificateRecord, fingerprintOf, parse, readCertificate } from "./certificate.js";
+import { type CertificateRecord, fingerprintOf, parse, readCertificate, sayProblem } from "./certificate.js";
 import { looksLikePem, readPem } from "./pem.js";
 
 /** Throws when the file cannot be read; the error's `code` is told. */
@@ -33,7 +33,7 @@ export function find(reference: string, secret: string, readFile: ReadFile): Fou
   const text = textOf(reference, readFile);
   if ("problem" in text) return text;
   const read = readCertificate(text.text, secret);
-  return "problem" in read ? { problem: `${nameOf(reference)} ${read.problem}` } : read;
+  return "problem" in read ? { problem: sayProblem(nameOf(reference), read.problem) } : read;
 }
 
 /** A certificate and its key in two files. */
@@ -44,7 +44,8 @@ export function findPair(certFile: string, keyFile: string, secret: string, read
   if ("problem" in key) return key;
   if (readPem(key.text).length === 0) return { problem: `${nameOf(keyFile)} holds no PEM private key` };
   const read = readCertificate(`${certificate.text}\n${key.text}`, secret);
-  return "problem" in read ? { problem: `${nameOf(certFile)} with ${nameOf(keyFile)} ${read.problem}` } : read;
+  if (!("problem" in read)) return read;
+  return { problem: sayProblem(`${nameOf(certFile)} with ${nameOf(keyFile)}`, read.problem) };
 }
 
 export type Pin = { readonly fingerprint: string } | { readonly problem: string };

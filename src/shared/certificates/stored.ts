@@ -18,19 +18,32 @@ export interface Referring {
 }
 
 /** Each id once. */
-export function storedReferences({ settings, definitions }: Referring): string[] {
+export function storedReferences(referring: Referring): string[] {
+  return [...new Set(placesOf(referring).flatMap(({ references }) => references.filter(isStoreId)))];
+}
+
+/** What names this id, for an operator's eyes; empty when nothing in force does. */
+export function referrersOf(id: string, referring: Referring): string[] {
+  return placesOf(referring).flatMap(({ where, references }) => (references.includes(id) ? [where] : []));
+}
+
+interface Place {
+  readonly where: string;
+  readonly references: readonly string[];
+}
+
+function placesOf({ settings, definitions }: Referring): Place[] {
   const { http_server_options: front, security, upstream } = settings;
-  const references = [
-    ...front.ssl_certificates,
-    ...security.certificates.apis,
-    ...security.certificates.control_api,
-    ...Object.values(security.certificates.upstream),
-    ...upstream.ca_certificates,
+  return [
+    { where: "http_server_options.ssl_certificates", references: front.ssl_certificates },
+    { where: "security.certificates.apis", references: security.certificates.apis },
+    { where: "security.certificates.control_api", references: security.certificates.control_api },
+    { where: "security.certificates.upstream", references: Object.values(security.certificates.upstream) },
+    { where: "upstream.ca_certificates", references: upstream.ca_certificates },
     ...definitions.flatMap((api) => [
-      ...api.certificates,
-      ...api.client_certificates,
-      ...Object.values(api.upstream_certificates),
+      { where: `certificates of ${api.api_id}`, references: api.certificates },
+      { where: `client_certificates of ${api.api_id}`, references: api.client_certificates },
+      { where: `upstream_certificates of ${api.api_id}`, references: Object.values(api.upstream_certificates) },
     ]),
   ];
-  return [...new Set(references.filter(isStoreId))];
 }
