@@ -11,6 +11,7 @@ import { type DefinitionDocument, definitionSchema } from "./definition-schema.j
 import { valueAt, withoutNulls } from "./document.js";
 import { checkGate } from "./gate-rules.js";
 import { readHeaderChanges } from "./header-changes.js";
+import { PARTS } from "./parts.js";
 import { needsCleaning } from "./path.js";
 import { matchingOf } from "./path-rules.js";
 import { checkPort, mainProtocol } from "./ports.js";
@@ -35,7 +36,7 @@ export interface Judgement {
   readonly problems: readonly Problem[];
 }
 
-const TREE = supportTree(SUPPORT);
+const TREE = supportTree(SUPPORT, PARTS);
 
 export function judgeDefinition(parsed: unknown, file: string, settings: Settings): Judgement {
   const document = withoutNulls(parsed);

@@ -7,9 +7,12 @@ import { jsonPath, showFound } from "./problem.js";
 import type { Support } from "./support.js";
 
 type Json = Record<string, unknown>;
+type Path = readonly PropertyKey[];
 
 interface TableNode {
   support: Support | undefined;
+  /** What is said of the whole holds for no unknown member. */
+  isClosed: boolean;
   readonly children: Map<string, TableNode>;
 }
 
@@ -39,18 +42,33 @@ export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function supportTree(table: Readonly<Record<string, Support>>): SupportTree {
-  const root: TableNode = { support: undefined, children: new Map() };
-  for (const [path, support] of Object.entries(table)) {
-    let node = root;
-    for (const key of path.split(".")) {
-      const next = node.children.get(key) ?? { support: undefined, children: new Map() };
-      node.children.set(key, next);
-      node = next;
-    }
-    node.support = support;
+/** `parts`: what is known below a field that is read as a whole; there another name is an unknown one. */
+export function supportTree(
+  table: Readonly<Record<string, Support>>,
+  parts: Readonly<Record<string, readonly string[]>> = {},
+): SupportTree {
+  const root = emptyNode();
+  for (const [path, support] of Object.entries(table)) nodeAt(root, path.split(".")).support = support;
+  for (const [path, names] of Object.entries(parts)) {
+    const node = nodeAt(root, path.split("."));
+    node.isClosed = true;
+    for (const name of names) nodeAt(node, [name]).support ??= { effect: "supported" };
   }
   return root;
+}
+
+function nodeAt(root: TableNode, path: readonly string[]): TableNode {
+  let node = root;
+  for (const key of path) {
+    const next = node.children.get(key) ?? emptyNode();
+    node.children.set(key, next);
+    node = next;
+  }
+  return node;
+}
+
+function emptyNode(): TableNode {
+  return { support: undefined, isClosed: false, children: new Map() };
 }
 
 export function survey(document: Json, tree: SupportTree): Finding[] {
@@ -63,19 +81,20 @@ function visitObject(
   value: Json,
   node: TableNode,
   inherited: Support | undefined,
-  path: readonly string[],
+  path: Path,
   parents: readonly Json[],
   findings: Finding[],
 ): void {
   const chain = [...parents, value];
+  const whole = node.isClosed ? undefined : inherited;
   for (const [key, member] of Object.entries(value)) {
     const here = [...path, key];
     const child = node.children.get(key) ?? node.children.get("*");
-    if (child === undefined && inherited === undefined) {
+    if (child === undefined && whole === undefined) {
       unknown(key, member, node, here, findings);
       continue;
     }
-    const support = child?.support ?? inherited;
+    const support = child?.support ?? whole;
     if (child !== undefined && child.children.size > 0) visitInner(member, child, support, here, chain, findings);
     else if (support !== undefined) judge(member, support, here, chain, findings);
   }
@@ -85,22 +104,26 @@ function visitInner(
   value: unknown,
   node: TableNode,
   support: Support | undefined,
-  path: readonly string[],
+  path: Path,
   parents: readonly Json[],
   findings: Finding[],
 ): void {
-  if (isObject(value)) visitObject(value, node, support, path, parents, findings);
-  else if (doesSomething(value))
+  const items = node.children.get("[]");
+  if (items !== undefined && Array.isArray(value)) {
+    // What is refused or goes unread as a whole is told once and not per item.
+    if (support !== undefined && support.effect !== "supported") judge(value, support, path, parents, findings);
+    else for (const [at, item] of value.entries()) visitItem(item, items, [...path, at], parents, findings);
+  } else if (isObject(value)) visitObject(value, node, support, path, parents, findings);
+  else if (items === undefined && doesSomething(value))
     findings.push({ refused: true, path: jsonPath(path), found: showFound(value), message: "must be an object" });
 }
 
-function judge(
-  value: unknown,
-  support: Support,
-  path: readonly string[],
-  parents: readonly Json[],
-  findings: Finding[],
-): void {
+/** An item that is no object is its schema's to refuse. */
+function visitItem(value: unknown, node: TableNode, path: Path, parents: readonly Json[], findings: Finding[]): void {
+  if (isObject(value)) visitObject(value, node, undefined, path, parents, findings);
+}
+
+function judge(value: unknown, support: Support, path: Path, parents: readonly Json[], findings: Finding[]): void {
   if (support.effect === "supported" || support.effect === "quiet" || !doesSomething(value)) return;
   const finding = { path: jsonPath(path), found: showFound(value) };
   if (support.gate === undefined || support.gate(parents)) {
@@ -112,7 +135,7 @@ function judge(
   }
 }
 
-function unknown(key: string, value: unknown, node: TableNode, path: readonly string[], findings: Finding[]): void {
+function unknown(key: string, value: unknown, node: TableNode, path: Path, findings: Finding[]): void {
   // Tyk reads names whatever their case, so a restriction spelt otherwise is a restriction there, also one that says false.
   const meant = [...node.children.keys()].find((name) => name.toLowerCase() === key.toLowerCase());
   if (meant === undefined && !doesSomething(value)) return;
