@@ -69,19 +69,24 @@ const watch = setInterval(() => {
   end(0);
 }, PARENT_MS).unref();
 
+/** In force over what examples/sluice.json says. */
+const PORT = process.env["TYK_GW_LISTENPORT"] || "8080";
+const CONTROL_PORT = process.env["TYK_GW_CONTROLAPIPORT"] || "8081";
+
 function tell(): void {
+  const call = PORT === "8080" ? "" : ` 127.0.0.1:${PORT}`;
   process.stdout.write(`
-gateway          127.0.0.1:8080   the example service by its listen path, /hello and /ready
+gateway          ${`127.0.0.1:${PORT}`.padEnd(16)} the example service by its listen path, /hello and /ready
                  127.0.0.1:8082   the example service alone
                  127.0.0.1:8083   the same for those who have a key
                  127.0.0.1:8084   the example service over TLS
-control port     127.0.0.1:8081   /hello, /ready and /tyk/…; its secret is in examples/run/secret
+control port     ${`127.0.0.1:${CONTROL_PORT}`.padEnd(16)} /hello, /ready and /tyk/…; its secret is in examples/run/secret
 example service  127.0.0.1:50051
 
-try it in another terminal:  npm run demo
+try it in another terminal:  npm run demo${call === "" ? "" : ` --${call}`}
 
 make a key and call with it; without one the answer is UNAUTHENTICATED:
-  curl -s -H "X-Tyk-Authorization: $(cat examples/run/secret)" -d @examples/key.json http://127.0.0.1:8081/tyk/keys/create
+  curl -s -H "X-Tyk-Authorization: $(cat examples/run/secret)" -d @examples/key.json http://127.0.0.1:${CONTROL_PORT}/tyk/keys/create
   node .build/examples/call.js KEY      # the "key" of that answer
   node .build/examples/call.js
 
