@@ -88,6 +88,16 @@ onBothHomes("certificates through the control API", (open) => {
     assert.equal(gone.body.message, "Certificate with given SHA256 fingerprint not found");
   });
 
+  test("the answer to a removal names what goes on without the certificate", async () => {
+    const desk = open({ http_server_options: { use_ssl: true } });
+    const { id } = (await add(desk, server.pem)).body;
+    desk.load("orders", { certificates: [id] });
+    const { status, body } = await desk.ask("DELETE", `/tyk/certs/${id}`);
+    const message = "removed; it is still named by certificates of orders, which go on without it";
+    assert.deepEqual([status, body], [200, { status: "ok", message }]);
+    assert.equal((await desk.ask("GET", `/tyk/certs/${id}`)).status, 404);
+  });
+
   test("a private key lies encrypted, opens under the secret and is never shown", async () => {
     const desk = open();
     const { id } = (await add(desk, server.pem)).body;

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashText } from "../../src/shared/keys/hash.js";
+import type { Policy } from "../../src/shared/model/policy.js";
+import { limitsOf } from "../../src/worker/admit/limits/specs.js";
 import { definition, onBothHomes, session } from "./desk.js";
 
 onBothHomes("keys", (open) => {
@@ -98,6 +100,58 @@ onBothHomes("keys", (open) => {
     assert.equal(emptied.status, 500);
     const kept = await desk.ask("GET", `/tyk/keys/${made.body.key}`);
     assert.deepEqual(kept.body.apply_policies, ["gold"]);
+  });
+
+  test("what can never be meant is refused with its place, in a new key and in a changed one", async () => {
+    const desk = open();
+    desk.load("orders");
+    const { key } = (await desk.ask("POST", "/tyk/keys/create", session(["orders"]))).body;
+    const endless = { orders: { limit: { rate: 5 } } };
+    for (const [more, place] of [
+      [{ rate: -5, per: 1 }, "$.rate must not be negative"],
+      [{ rate: 5, per: 0 }, "$.per must be above 0"],
+      [{ rate: 5, per: -1 }, "$.per must be above 0"],
+      [{ quota_max: -2 }, "$.quota_max must not be negative"],
+      [{ access_rights: endless }, "$.access_rights.orders.limit.per must be above 0"],
+    ] as const) {
+      for (const [method, path] of [
+        ["POST", "/tyk/keys/create"],
+        ["POST", "/tyk/keys/custom-key"],
+        ["PUT", `/tyk/keys/${key}`],
+      ] as const) {
+        const { status, body } = await desk.ask(method, path, session(["orders"], more));
+        assert.equal(status, 400, path);
+        assert.ok(body.message.includes(place), body.message);
+      }
+    }
+    const unlimited = session(["orders"], { rate: -1, per: -1, quota_max: -1 });
+    assert.equal((await desk.ask("POST", "/tyk/keys/create", unlimited)).status, 200, "Tyk's way of saying no limit");
+    const unread = await desk.ask("POST", "/tyk/keys/create", { rate: "fast" });
+    assert.deepEqual([unread.status, unread.body.message], [500, "Unmarshalling failed: $.rate must be a number"]);
+    const misspelt = session(["orders"], { quota_maxx: 5 });
+    assert.equal((await desk.ask("POST", "/tyk/keys/create", misspelt)).status, 200, "accepted, as in Tyk");
+  });
+
+  test("what is left of a quota is live where a policy gives it", async () => {
+    const desk = open();
+    desk.load("orders");
+    const gold: Policy = { id: "gold", org_id: "acme", quota_max: 10, quota_renewal_rate: 60 };
+    desk.policies.set("gold", { ...gold, access_rights: { orders: { versions: [] } } });
+    const made = await desk.ask("POST", "/tyk/keys/create", { org_id: "acme", apply_policies: ["gold"] });
+    const { key, key_hash: keyName } = made.body;
+    const shown = async () => (await desk.ask("GET", `/tyk/keys/${key}`)).body;
+    const perApi = { scope: "", limit: (await shown()).access_rights.orders.limit };
+    // As a worker counts it.
+    const { specs } = limitsOf({ keyName, perApi }, { orgId: "acme", apiId: "orders" }, "leased");
+    const { counters } = await desk.keyspace.open();
+    const ask = { holder: "w", aligned: false, need: 4, want: 0, held: 0, mine: 0, birth: 0, end: 0 };
+    for (const { key: name, limit, perMs } of specs)
+      await counters.exchange([{ ...ask, key: name, limit, perMs }], true);
+    const used = await shown();
+    assert.deepEqual([used.quota_remaining, used.access_rights.orders.limit.quota_remaining], [6, 6]);
+    assert.ok(Math.abs(used.quota_renews - Date.now() / 1_000 - 60) < 30);
+    await desk.ask("PUT", `/tyk/keys/${key}`, { org_id: "acme", apply_policies: ["gold"] });
+    assert.equal((await shown()).quota_remaining, 10, "an update gives the quota anew");
   });
 
   test("policies are assigned, shown in the key and refused when they are unknown", async () => {

@@ -30,6 +30,37 @@ test("a control API that stays closed is told where keys need it", (t) => {
   assert.deepEqual(messages(t, { control_api_port: 8081, secret: "own" }), []);
 });
 
+test("a port with TLS that nothing gives a certificate is told", (t) => {
+  const secure = { listen_port: 8443, http_server_options: { enable_strict_routes: true, use_ssl: true } };
+  assert.match(messages(t, secure)[0] ?? "", /^\$\.http_server_options port 8443 speaks TLS and nothing gives it/);
+  assert.deepEqual(messages(t, secure, { certificates: ["a".repeat(64)] }), []);
+});
+
+test("misspelt names inside ways of authentication and entries of lists are told", (t) => {
+  const entries = {
+    hard_timeouts: [{ path: "/a", timeout: 1, methood: "POST" }],
+    rate_limit: [{ path: "/a", rate: 1, per: 1, perr: 2 }],
+    circuit_breakers: [{ path: "/a", threshold_percent: 1, samples: 1, return_to_service_after: 1, sampels: 4 }],
+  };
+  const more = {
+    use_standard_auth: true,
+    auth_configs: { authToken: { auth_header_nam: "x-key" } },
+    version_data: {
+      not_versioned: true,
+      versions: { Default: { name: "Default", use_extended_paths: true, extended_paths: entries } },
+    },
+  };
+  const told = messages(t, { control_api_port: 0 }, more).filter((each) => each.includes("did you mean"));
+  const extended = "$.version_data.versions.Default.extended_paths";
+  const says = "is not a known field and has no effect; did you mean";
+  assert.deepEqual(told, [
+    `$.auth_configs.authToken.auth_header_nam ${says} auth_header_name?`,
+    `${extended}.hard_timeouts[0].methood ${says} method?`,
+    `${extended}.rate_limit[0].perr ${says} per?`,
+    `${extended}.circuit_breakers[0].sampels ${says} samples?`,
+  ]);
+});
+
 test("an address list without trusted proxies is told what it looks at", (t) => {
   const list = { enable_ip_whitelisting: true, allowed_ips: ["10.0.0.1"] };
   assert.match(messages(t, {}, list)[0] ?? "", /^\$\.allowed_ips looks at the peer's address/);

@@ -31,6 +31,15 @@ describe("limits of a session on an API", () => {
     assert.equal(specs[1]?.perMs, 0);
   });
 
+  it("per-API numbers without a scope are counted as the key's, as in Tyk", () => {
+    const perApi = { scope: "", limit: { rate: 2, per: 1, quota_max: 9, quota_renewal_rate: 0 } };
+    const { specs } = limitsOf({ keyName: "k", perApi }, api, "leased");
+    assert.deepEqual(
+      specs.map(({ key }) => key),
+      ["rate-limit-k/2/1000", "quota-k"],
+    );
+  });
+
   it("an endpoint's rate replaces the key's, the quota stays", () => {
     const endpoint = { name: "POST:/s/M", rate: 1, per: 1 };
     const { specs } = limitsOf({ keyName: "k", rate: 5, per: 10, quota_max: 9, endpoint }, api, "leased");
