@@ -293,7 +293,11 @@ export class Gateway {
 
   #judgeCertificates(): void {
     const lacking = this.#storedCertificates.lacking;
-    if (this.#certificateHealth.judge(this.#set.served, lacking, Date.now())) this.#setHealth(this.#notReady);
+    if (!this.#certificateHealth.judge(this.#set.served, lacking, Date.now())) return;
+    // The control port may be one of those that nobody can ask.
+    const reason = this.#certificateHealth.component?.output;
+    if (reason !== undefined) this.#options.log.warn({ reason }, "certificates are wanting");
+    this.#setHealth(this.#notReady);
   }
 
   #watchCertificates(): void {
