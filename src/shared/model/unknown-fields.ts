@@ -16,6 +16,21 @@ export interface UnknownField {
 /** What is told of one document: whoever sends ten thousand unknown names gets no ten thousand lines. */
 const MOST_TOLD = 20;
 
+/** Bookkeeping that Tyk writes into every key and policy; it restricts nothing, so its export is read in silence. */
+const BOOKKEEPING = new Set([
+  "allowance",
+  "data_expires",
+  "enable_detail_recording",
+  "enable_detailed_recording",
+  "hmac_string",
+  "id_extractor_deadline",
+  "last_check",
+  "monitor",
+  "oauth_client_id",
+  "oauth_keys",
+  "rsa_certificate_id",
+]);
+
 /** JSON Schema, as far as it is walked here. */
 interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>;
@@ -53,7 +68,8 @@ function walk(shape: Shape, value: unknown, path: readonly PropertyKey[], found:
     const known = properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (known !== undefined) walk(known, member, [...path, name], found);
     else if (properties === undefined) walk(typeof others === "object" ? others : {}, member, [...path, name], found);
-    else if (found.length < MOST_TOLD) found.push({ path: [...path, name], message: messageFor(name, properties) });
+    else if (member !== null && !BOOKKEEPING.has(name) && found.length < MOST_TOLD)
+      found.push({ path: [...path, name], message: messageFor(name, properties) });
   }
 }
 
