@@ -10,6 +10,7 @@ import { GrpcClient } from "../support/grpc/client.js";
 import { METHODS } from "../support/grpc/contract.js";
 import { GrpcService } from "../support/grpc/service.js";
 import { until } from "../support/waiting.js";
+import { WireServer } from "../support/wire/server.js";
 
 const SERVICE = "test.Echo";
 const SECRET = { "x-tyk-authorization": "test-secret" };
@@ -17,15 +18,19 @@ const SECRET = { "x-tyk-authorization": "test-secret" };
 type Line = Record<string, string | number>;
 
 let service: GrpcService;
+/** Says nothing, and so keeps no deadline of its own. */
+let silent: WireServer;
 let gateway: Gateway;
 let client: GrpcClient;
 
 before(async () => {
   service = await GrpcService.listen(SERVICE);
+  silent = await WireServer.listen({});
   const gated = { use_keyless: false, use_standard_auth: true, auth: { auth_header_name: "authorization" } };
   gateway = await startGateway({
     definitions: [
       keyless({ target: service.target, id: "open", path: `/${SERVICE}` }),
+      keyless({ target: silent.target, id: "silent", path: "/silent.Api" }),
       keyless({
         target: service.target,
         id: "gated",
@@ -45,6 +50,7 @@ after(async () => {
   client?.close();
   await gateway?.stop();
   service?.close();
+  await silent?.close();
 });
 
 const linesOf = (text: string): Line[] =>
@@ -97,8 +103,10 @@ test("the line says which timer of the gateway ended a call", async () => {
   const metadata = new Metadata();
   // A caller without a timer of its own.
   metadata.set("grpc-timeout", "60m");
-  await assert.rejects(client.unary(METHODS.watch, "nobody", metadata));
-  const { ended_by, reason, grpc_status } = await lineOf(({ path }) => path === `/${SERVICE}/Watch`);
+  const mute = new GrpcClient(gateway.port, "silent.Api");
+  await assert.rejects(mute.unary(METHODS.echo, "nobody", metadata));
+  mute.close();
+  const { ended_by, reason, grpc_status } = await lineOf(({ path }) => path === "/silent.Api/Echo");
   assert.deepEqual(
     { ended_by, reason, grpc_status },
     { ended_by: "gateway", reason: "deadline", grpc_status: "DEADLINE_EXCEEDED" },
