@@ -6,6 +6,7 @@
 import { GrpcStatus, grpcStatusOfHttp } from "../../shared/grpc/status.js";
 import { FieldKind } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
+import type { FieldAccess } from "../admit/credentials/fields.js";
 import type { Decision } from "../admit/decision.js";
 import type { Gate } from "../admit/gate.js";
 import { Guessing } from "../admit/guessing.js";
@@ -37,6 +38,14 @@ export interface AdmissionOptions {
   readonly guesses: number;
 }
 
+/** Deciding anew costs tenths of a millisecond: a burst of it must not hold up the calls of everybody else. */
+const STRANGERS_PER_TURN = 2;
+
+interface Stranger {
+  readonly call: Call;
+  readonly get: FieldAccess;
+}
+
 /** A caller that is refused so has shown a credential that nobody has. */
 const GUESSES: ReadonlySet<number> = new Set([verdicts.KEY_NOT_FOUND, verdicts.BASIC_WRONG, verdicts.JWT_INVALID]);
 
@@ -47,6 +56,9 @@ export class Admission {
   readonly decisions = new Decisions();
   private readonly guessing = new Guessing();
   private used!: AdmissionOptions;
+  /** Calls whose decision was not remembered, in this turn; and those that wait for their turn. */
+  private strangers = 0;
+  private readonly later: Stranger[] = [];
   private readonly relay: Relay;
   /** The configuration that the decisions were made under. */
   private rules: Rules | null = null;
@@ -82,16 +94,40 @@ export class Admission {
       this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
       return;
     }
-    const request = {
-      api: plan.gate!,
-      method: plan.method,
-      path: plan.path,
-      peer: plan.origin.address,
-      certificate: plan.origin.peer,
-      get: (name: string) => textOfField(list, name),
-    };
+    if (this.strangers === 0) setImmediate(() => this.nextTurn());
+    if (this.strangers < STRANGERS_PER_TURN) {
+      this.strangers += 1;
+      this.ask(call, (name) => textOfField(list, name));
+      return;
+    }
+    // The list is only good for now.
+    const kept = new Map(plan.gate!.fields.map((name) => [name, textOfField(list, name)]));
+    this.later.push({ call, get: (name) => kept.get(name) });
+  }
+
+  private ask(call: Call, get: FieldAccess): void {
+    const { plan } = call;
+    const { address: peer, peer: certificate } = plan.origin;
+    const request = { api: plan.gate!, method: plan.method, path: plan.path, peer, certificate, get };
     const decision = this.gate.admit(request, (later) => this.decided(call, later));
     if (decision !== 0) this.decided(call, decision);
+  }
+
+  /** Those that came too many for one turn, some more of them. */
+  private nextTurn(): void {
+    const some = this.later.splice(0, STRANGERS_PER_TURN);
+    this.strangers = some.length;
+    if (some.length > 0) setImmediate(() => this.nextTurn());
+    for (const { call, get } of some) {
+      if (call.finished) continue;
+      try {
+        this.ask(call, get);
+      } catch (error) {
+        // Outside of any connection's turn: nobody else would catch it.
+        this.relay.log.error({ err: error }, "a defect of the gateway ended a call");
+        this.relay.fail(call, ANSWERS.internal);
+      }
+    }
   }
 
   /** Null for a plan that no other request will have. */
