@@ -104,6 +104,8 @@ for (const persistent of [true, false]) {
         if (how === "killed and restarted") await world.redis!.again();
         else world.redis!.thaw();
         await eventually("unknown keys are unknown again", isUp);
+        // The primary has a connection of its own, which comes back by itself.
+        await eventually("the control API has its store again", async () => (await hello()) === "pass");
         if (!persistent && how === "killed and restarted") {
           // What it forgot of keys is written again; what it forgot of counters, the workers know.
           await control.done("POST", `/tyk/keys/${name}?suppress_reset=1`, limited);
