@@ -52,6 +52,12 @@ async function sceneFor(context: TestContext, day: Day, services: Scene["service
 
 const logged = (gateway: Gateway, text: string): number => gateway.logs.split(text).length - 1;
 
+/** How many processes have logged a line with this text. */
+const tellers = (gateway: Gateway, text: string): number =>
+  new Set(
+    gateway.logs.split("\n").flatMap((line) => (line.includes(text) ? (/"pid":(\d+)/.exec(line)?.[1] ?? []) : [])),
+  ).size;
+
 const sayWhat = (failures: readonly Failure[]): string => JSON.stringify(failures.slice(0, 5));
 
 const noneFailed = async ({ load }: Scene): Promise<void> => {
@@ -145,7 +151,10 @@ export async function serviceFrozen(context: TestContext, day: Day): Promise<voi
   const scene = await sceneFor(context, day, services);
   services[1]!.signal("SIGSTOP");
   // Those that went there are told in the end; the others never stop.
-  await until("the calls that were with it have ended", () => scene.load.failures.length > 0);
+  await until(
+    "each worker has found it silent",
+    () => tellers(scene.gateway, "connection to the service lost") >= WORKERS,
+  );
   await scene.load.pass(2 * day.between);
   await fewFailed(scene, day);
 }
