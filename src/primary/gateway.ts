@@ -1,17 +1,16 @@
 // One running gateway: ports, workers and the control port put together.
 // Responsible for the order of starting, of replacing what is served, and of ending. Must not know: files, command
-// lines, signals, a caller's bytes. Runs: at start, at a reload and at the end.
+// lines, signals, a caller's bytes. Runs: at start, at a reload, at a rolling restart, when certificates change and at the end.
 
 import type { Logger } from "pino";
 import type { Certificates } from "../shared/certificates/collection.js";
-import { CERTIFICATES_CHANGED } from "../shared/certificates/stored.js";
 import type { Settings } from "../shared/config.js";
 import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
 import type { Sample } from "../shared/observe/figures.js";
 import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
-import { EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
+import { CERTIFICATES_CHANGED, EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
 import { CertificateHealth } from "./certificate-health.js";
 import { controlApp } from "./control/app.js";
 import { HealthService } from "./control/health-service.js";

@@ -6,7 +6,7 @@ import { createPrivateKey } from "node:crypto";
 import { before, test } from "node:test";
 import { readCertificate } from "../../src/shared/certificates/certificate.js";
 import { sealKey } from "../../src/shared/certificates/private-key.js";
-import { CERTIFICATES_CHANGED } from "../../src/shared/certificates/stored.js";
+import { CERTIFICATES_CHANGED } from "../../src/shared/store/store.js";
 import { type Desk, onBothHomes, SECRET } from "../control/desk.js";
 import { until } from "../support/waiting.js";
 import { type Made, make } from "../tls/certificates.js";

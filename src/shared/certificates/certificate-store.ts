@@ -4,12 +4,12 @@
 // read as it is, with its encryption. Keys are written under AES-256-GCM. Runs: per request of an operator.
 
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import type { Store } from "../store/store.js";
+import { CERTIFICATES_CHANGED, type Store } from "../store/store.js";
 import { readCertificate } from "./certificate.js";
 import { readPem, writePem } from "./pem.js";
 import { sealKey } from "./private-key.js";
 import { keyFingerprint } from "./reference.js";
-import { CERTIFICATES_CHANGED, STORED_PREFIX } from "./stored.js";
+import { STORED_PREFIX } from "./stored.js";
 
 /** Parts of names of records; no separators, nothing that a pattern of names would mean otherwise. */
 const ORG = /^[A-Za-z0-9_-]{0,100}$/;

@@ -8,8 +8,6 @@ import type { ApiDefinition } from "../model/api-definition.js";
 import { isStoreId } from "./reference.js";
 
 export const STORED_PREFIX = "cert-raw-";
-/** Ours, in the place of Tyk's commands: some certificate of the store was added or removed; the payload is its id. */
-export const CERTIFICATES_CHANGED = "SluiceCertificatesChanged";
 
 /** What refers to certificates. */
 export interface Referring {

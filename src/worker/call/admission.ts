@@ -1,6 +1,6 @@
 // Between a plan and its call: asks the gate, takes units of limits, and turns denials into answers. The gate's decision
 // is kept under the credential for the whole worker, so that a call whose key came before, on whichever connection, costs
-// a few comparisons and integer operations.
+// a few comparisons and integer operations. Calls that must be decided anew have a few places in each turn, the rest wait.
 // Contract: the heads of admit/gate.ts and admit/limits/limit.ts. Runs once per call of an API with a gate.
 
 import { GrpcStatus, grpcStatusOfHttp } from "../../shared/grpc/status.js";
