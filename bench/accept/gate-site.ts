@@ -91,13 +91,14 @@ const definition = (servicePort: number, keyed: boolean): object => ({
   version_data: { not_versioned: true, versions: { Default: { name: "Default" } } },
 });
 
-/** A gateway on the proxy's core; without a home its API is open to everybody. `more` lies over its definition. */
+/** A gateway on the proxy's core; without a home its API is open to everybody. `more` lies over its definition, `set` over its settings. */
 export const startSite = async (
   name: string,
   servicePort: number,
   home: Home | null,
   workers = 1,
   more: object = {},
+  set: object = {},
 ): Promise<Site> => {
   const folder = mkdtempSync(join(scratchFolder(), "site-"));
   mkdirSync(join(folder, "apps"));
@@ -110,6 +111,7 @@ export const startSite = async (
     app_path: join(folder, "apps"),
     disable_ports_whitelist: true,
     ...(home === null ? {} : { storage: home }),
+    ...set,
   };
   writeFileSync(join(folder, "sluice.conf"), JSON.stringify(settings));
   writeFileSync(
