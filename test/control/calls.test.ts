@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -180,4 +182,64 @@ describe("the control API on the main port", () => {
     assert.equal(refused.status, 403);
     assert.equal((await ask(gateway.port, "GET", "/tyk/reload?block=true")).status, 200);
   });
+
+  test("refuses a body that is too large as on a port of its own, over HTTP/1.1 and HTTP/2", async () => {
+    for (const size of [1_100_000, 6_000_000])
+      for (const announced of [true, false]) {
+        const says = `${size} octets, length ${announced}`;
+        assert.deepEqual(await posted1(gateway.port, size, announced), [413, "Request entity too large"], says);
+        assert.deepEqual(await posted2(gateway.port, size, announced), [413, "Request entity too large"], says);
+      }
+    assert.equal((await posted1(gateway.port, 900_000, false, "wrong"))[0], 403);
+    assert.equal((await posted2(gateway.port, 900_000, true, "wrong"))[0], 403);
+    assert.match((await posted2(gateway.port, 900_000, true))[1], /^Unmarshalling failed/);
+  });
 });
+
+type Posted = readonly [status: number, message: string];
+
+function posted1(port: number, size: number, announced: boolean, secret = SECRET): Promise<Posted> {
+  return new Promise((resolve, reject) => {
+    const headers = { "x-tyk-authorization": secret, ...(announced ? { "content-length": size } : {}) };
+    const options = {
+      port,
+      host: "127.0.0.1",
+      path: "/tyk/keys/create",
+      method: "POST",
+      headers,
+      agent: false as const,
+    };
+    const request = httpRequest(options, (answer) => {
+      void (async () => {
+        const parts: Buffer[] = [];
+        for await (const part of answer) parts.push(part as Buffer);
+        request.destroy();
+        return [answer.statusCode ?? 0, JSON.parse(Buffer.concat(parts).toString()).message] as const;
+      })().then(resolve, reject);
+    });
+    request.on("error", reject);
+    request.end(Buffer.alloc(size, "x"));
+  });
+}
+
+async function posted2(port: number, size: number, announced: boolean, secret = SECRET): Promise<Posted> {
+  const session = connect(`http://127.0.0.1:${port}`);
+  try {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/tyk/keys/create",
+      "x-tyk-authorization": secret,
+      ...(announced ? { "content-length": size } : {}),
+    });
+    stream.end(Buffer.alloc(size, "x"));
+    let status = 0;
+    stream.on("response", (headers) => {
+      status = Number(headers[":status"]);
+    });
+    const parts: Buffer[] = [];
+    for await (const part of stream) parts.push(part as Buffer);
+    return [status, JSON.parse(Buffer.concat(parts).toString()).message];
+  } finally {
+    session.destroy();
+  }
+}

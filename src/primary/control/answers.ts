@@ -3,11 +3,10 @@
 // Governed by: Tyk's gateway API: `{"status":"error","message"}` and `{"key","status","action"}`. Runs: per request.
 
 import type { Context } from "hono";
+import { LARGEST_BODY } from "../../shared/control-body.js";
 
 /** Nobody nests deeper on purpose; what is nested without end breaks whoever walks it. */
 const MOST_LEVELS = 32;
-/** As large as a stored session may be. */
-const LARGEST_BODY = 1_024 * 1_024;
 /** Names become parts of files' and records' names. */
 export const LONGEST_NAME = 512;
 
@@ -59,12 +58,15 @@ export async function readObject(context: Context): Promise<Record<string, unkno
   }
 }
 
-/** Read here and not by the framework, which would first hold all of it. */
+/**
+ * Read here and not by the framework, which would first hold all of it. What is left unread is not cancelled: that ends the
+ * connection, and whoever still writes then hears of it before the answer.
+ */
 export async function readBody(context: Context): Promise<string> {
   if (Number(context.req.header("content-length") ?? 0) > LARGEST_BODY) throw new BodyTooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of context.req.raw.body ?? []) {
+  for await (const chunk of context.req.raw.body?.values({ preventCancel: true }) ?? []) {
     size += chunk.byteLength;
     if (size > LARGEST_BODY) throw new BodyTooLarge();
     chunks.push(chunk);

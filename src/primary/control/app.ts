@@ -3,6 +3,7 @@
 // Governed by: Tyk's gateway API (`/hello`, `/ready`, `/tyk/...`). Runs: per request of an operator or a probe.
 
 import { Hono } from "hono";
+import { TOO_LARGE } from "../../shared/control-body.js";
 import type { HealthAnswer } from "../../shared/messages.js";
 import { StoreDown } from "../../shared/store/store.js";
 import { BodyTooLarge, methodNotSupported, refusal, text } from "./answers.js";
@@ -40,7 +41,7 @@ export function controlApp(control: ControlContext): Hono {
   // Last, and looked up per request: a reload may rename them.
   app.all("*", ({ req }) => health(req.method, req.path, control) ?? refusal(404, "Not found"));
   app.onError((error) => {
-    if (error instanceof BodyTooLarge) return refusal(413, "Request entity too large");
+    if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
     if (error instanceof StoreDown) return refusal(503, "The store cannot be reached");
     control.log.error({ err: error }, "a request to the control API failed");
     return refusal(500, "Internal error");

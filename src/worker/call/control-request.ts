@@ -2,8 +2,8 @@
 // local socket and answered with what it says. Parsing and framing are node:http's. Runs per request of an operator.
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { LARGEST_BODY, TOO_LARGE } from "../../shared/control-body.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
-import type { Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import { sendText } from "./answer.js";
 import { ANSWERS } from "./answers.js";
@@ -26,6 +26,8 @@ export class ControlRequest implements LocalExchange {
   private readonly relay: Relay;
   private readonly call: Call;
   private readonly request: ClientRequest;
+  /** Octets of the body so far. */
+  private passed = 0;
 
   constructor(relay: Relay, call: Call, list: FieldList, socketPath: string) {
     const { plan } = call;
@@ -34,8 +36,11 @@ export class ControlRequest implements LocalExchange {
     const headers = headersOf(list, plan);
     // A body without a length must be framed whatever the method: octets between two requests would be a request.
     if (!call.requestEnded && headers["content-length"] === undefined) headers["transfer-encoding"] = "chunked";
+    // Kept open until the answer is here: a primary that was told to close does so while the request is still on its way.
+    headers["connection"] = "keep-alive";
     this.request = httpRequest({ socketPath, method: plan.method, path: plan.path, headers, agent: false });
     this.request.on("error", (error) => {
+      if (call.finished) return;
       relay.log.error({ err: error }, "the primary does not answer for the control API");
       relay.fail(call, ANSWERS.internal);
     });
@@ -45,6 +50,9 @@ export class ControlRequest implements LocalExchange {
 
   /** More of the body; the bytes are the request's from here. */
   data(bytes: Buffer, ends: boolean): void {
+    this.passed += bytes.length;
+    // Refused here: nothing is held for the primary that it would not read, and its answer has no write to race with.
+    if (this.passed > LARGEST_BODY) return this.refuse();
     if (bytes.length > 0) this.request.write(bytes);
     if (ends) this.request.end();
   }
@@ -52,6 +60,11 @@ export class ControlRequest implements LocalExchange {
   /** The caller has gone. */
   abort(): void {
     this.request.destroy();
+  }
+
+  private refuse(): void {
+    const body = JSON.stringify({ status: "error", message: TOO_LARGE });
+    this.reply(413, "application/json", body);
   }
 
   private answer(response: IncomingMessage): void {
@@ -63,20 +76,26 @@ export class ControlRequest implements LocalExchange {
       else parts.push(part);
     });
     response.on("error", () => this.relay.fail(this.call, ANSWERS.internal));
-    response.on("end", () => this.send(this.call.down, response, Buffer.concat(parts).toString("utf8")));
+    response.on("end", () => this.send(response, Buffer.concat(parts).toString("utf8")));
   }
 
-  private send(down: Stream, response: IncomingMessage, body: string): void {
+  private send(response: IncomingMessage, body: string): void {
+    const more = Object.entries(response.headers)
+      .filter(([name]) => name.startsWith("x-"))
+      .map(([name, value]) => [name, String(value)] as const);
+    this.reply(response.statusCode ?? 500, response.headers["content-type"] ?? "application/json", body, more);
+  }
+
+  private reply(status: number, type: string, body: string, more: readonly (readonly [string, string])[] = []): void {
     const { call, relay } = this;
     if (call.finished) return;
     relay.finish(call);
+    this.request.destroy();
+    const { down } = call;
     if (down.state === State.CLOSED) return;
     const store = down.connection.shared.fields;
-    const more = Object.entries(response.headers)
-      .filter(([name]) => name.startsWith("x-"))
-      .map(([name, value]) => store.field(name, String(value)));
-    const type = response.headers["content-type"] ?? "application/json";
-    sendText(down, response.statusCode ?? 500, type, body, call.plan.head, false, more);
+    const fields = more.map(([name, value]) => store.field(name, value));
+    sendText(down, status, type, body, call.plan.head, false, fields);
     relay.linger(down);
   }
 }

@@ -107,10 +107,7 @@ export class Caller implements WireOwner {
 
   private onRead(n: number): boolean {
     if (this.speech === Speech.HTTP2) return this.wire.onRead(n);
-    if (this.http1 !== null) {
-      this.http1.feed(Buffer.from(this.wire.consume(n)));
-      return true;
-    }
+    if (this.http1 !== null) return this.http1.feed(Buffer.from(this.wire.consume(n)));
     return this.listen(n);
   }
 
@@ -139,8 +136,7 @@ export class Caller implements WireOwner {
     const first = Buffer.from(seen);
     this.wire.consume(n);
     this.context.serveHttp1(stream, this.origin.port);
-    stream.feed(first);
-    return true;
+    return stream.feed(first);
   }
 
   /** It speaks after it was to be drained: the calls that it begins with are served. */

@@ -3,12 +3,14 @@
 // Tyk's health answers. Never runs for a call.
 
 import {
+  type ClientRequest,
   createServer,
   request as httpRequest,
   type IncomingMessage,
   type Server,
   type ServerResponse,
 } from "node:http";
+import { LARGEST_BODY, TOO_LARGE } from "../../shared/control-body.js";
 import type { HealthState } from "../../shared/messages.js";
 import { isControlPath, PEER_FIELD } from "../call/control-request.js";
 
@@ -47,17 +49,45 @@ export function makeHttp1Server(questions: Http1Questions, main: (request: Incom
 /** The control API over HTTP/1.1, as Tyk's clients speak it. */
 function pass(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
   const { url, method } = request;
-  const headers = { ...request.headers, [PEER_FIELD]: request.socket.remoteAddress ?? "" };
+  // Kept open until the answer is here: a primary that was told to close does so while the request is still on its way.
+  const headers = { ...request.headers, connection: "keep-alive", [PEER_FIELD]: request.socket.remoteAddress ?? "" };
   const onward = httpRequest({ socketPath, path: url, method, headers, agent: false }, (answer) => {
-    response.writeHead(answer.statusCode ?? 500, answer.headers);
-    answer.pipe(response);
+    const { connection: _ours, "keep-alive": _too, ...fields } = answer.headers;
+    onceAsked(request, onward, () => {
+      response.writeHead(answer.statusCode ?? 500, fields);
+      answer.on("error", () => response.destroy());
+      answer.pipe(response);
+    });
+  });
+  let answered = false;
+  onward.on("response", () => {
+    answered = true;
   });
   onward.on("error", () => {
+    if (answered) return;
     if (response.headersSent) response.destroy();
     else send(response, 500, `${JSON.stringify({ status: "error", message: "The primary does not answer" })}\n`, true);
   });
   response.on("close", () => onward.destroy());
+  let passed = 0;
+  request.on("data", (part: Buffer) => {
+    passed += part.length;
+    if (passed <= LARGEST_BODY || answered) return;
+    answered = true;
+    onward.destroy();
+    onceAsked(request, onward, () =>
+      send(response, 413, JSON.stringify({ status: "error", message: TOO_LARGE }), true),
+    );
+  });
   request.pipe(onward);
+}
+
+/** What is left of a request is read and thrown away first: who is cut off while it writes never reads its answer. */
+function onceAsked(request: IncomingMessage, onward: ClientRequest, answer: () => void): void {
+  if (request.complete) return answer();
+  request.unpipe(onward);
+  request.resume();
+  request.once("end", answer);
 }
 
 function send(response: ServerResponse, status: number, body: string, close: boolean): void {

@@ -1,10 +1,12 @@
-// A socket that is read through our own buffers, shown to node:http as a stream. Runs for health checks only.
+// A socket that is read through our own buffers, shown to node:http as a stream. Runs for health checks and for operators whose
+// control API is on the main port.
 
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
 export class Http1Stream extends Duplex {
   private readonly socket: Socket;
+  private full = false;
   readonly remoteAddress: string | undefined;
 
   constructor(socket: Socket) {
@@ -13,10 +15,10 @@ export class Http1Stream extends Duplex {
     this.remoteAddress = socket.remoteAddress;
   }
 
-  /** Octets the caller sent; owned by the stream from here. */
-  feed(bytes: Buffer): void {
-    // A caller that floods a health check is not worth reading from any longer.
-    if (!this.push(bytes) && this.readableLength > 65_536) this.socket.destroy();
+  /** Octets the caller sent; owned by the stream from here. @returns false to read no more until there is room for it */
+  feed(bytes: Buffer): boolean {
+    this.full = !this.push(bytes);
+    return !this.full;
   }
 
   /** Ends as soon as the answer under way is written. */
@@ -33,7 +35,11 @@ export class Http1Stream extends Duplex {
     return this;
   }
 
-  override _read(): void {}
+  override _read(): void {
+    if (!this.full) return;
+    this.full = false;
+    this.socket.resume();
+  }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.socket.write(chunk, done);
