@@ -19,8 +19,13 @@ const breaker =
   });
 
 /** One call whose service ends it in trailers behind response headers, or in headers alone. */
-async function ends(scene: Scene, status: number, inTrailers = true): Promise<void> {
-  const stream = start(scene);
+async function ends(
+  scene: Scene,
+  status: number,
+  inTrailers = true,
+  more: Parameters<typeof start>[1] = [],
+): Promise<void> {
+  const stream = start(scene, more);
   const it = await scene.service.request();
   const head = trailersOnly(status);
   if (inTrailers) {
@@ -43,7 +48,7 @@ export const breakers: Case[] = [
     version: breaker(),
     run: async (scene) => {
       await ends(scene, 0);
-      for (const status of [14, 13, 2]) await ends(scene, status);
+      for (const status of [14, 4, 14]) await ends(scene, status);
       const opened = now();
       await refused(scene);
       await refused(scene);
@@ -58,7 +63,7 @@ export const breakers: Case[] = [
     says: "responses of trailers only count as well, and a connection that is lost",
     version: breaker(),
     run: async (scene) => {
-      for (let n = 0; n < 3; n++) await ends(scene, 15, false);
+      for (let n = 0; n < 3; n++) await ends(scene, 14, false);
       const stream = start(scene);
       const it = await scene.service.request();
       it.connection.close();
@@ -70,7 +75,28 @@ export const breakers: Case[] = [
     says: "statuses that answer a call are none that speak against the service",
     version: breaker({ samples: 1 }),
     run: async (scene) => {
-      for (const status of [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 16]) await ends(scene, status);
+      for (const status of [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16]) await ends(scene, status);
+    },
+  },
+  {
+    says: "an entry says itself which statuses do",
+    version: breaker({ samples: 2, grpc_statuses: ["INTERNAL"] }),
+    run: async (scene) => {
+      for (let n = 0; n < 3; n++) await ends(scene, 14);
+      for (let n = 0; n < 3; n++) await ends(scene, 13);
+      await refused(scene);
+    },
+  },
+  {
+    says: "with an empty list of statuses only calls without an answer open it",
+    version: breaker({ samples: 1, threshold_percent: 0.1, grpc_statuses: [] }),
+    run: async (scene) => {
+      for (const status of [14, 13, 4]) await ends(scene, status);
+      const stream = start(scene);
+      const it = await scene.service.request();
+      it.connection.close();
+      await scene.client.message(stream);
+      await refused(scene);
     },
   },
   {
@@ -83,7 +109,7 @@ export const breakers: Case[] = [
         await scene.service.request();
         assert.equal(toldOf(await scene.client.message(stream)).status, "4");
       }
-      for (let n = 0; n < 4; n++) await ends(scene, 4);
+      for (let n = 0; n < 4; n++) await ends(scene, 4, true, timeout("10S"));
       await ends(scene, 0);
     },
   },

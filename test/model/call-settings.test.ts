@@ -66,8 +66,10 @@ describe("what a definition says about its calls", () => {
   test("a breaker has Tyk's fields and Tyk's half-open state", () => {
     const entry = { path: "/a", threshold_percent: 0.5, samples: 10, return_to_service_after: 60 };
     assert.deepEqual(callsOf(extended({ circuit_breakers: [entry] }))?.breakers, [
-      { path: "/a", method: "", threshold: 0.5, samples: 10, returnMs: 60_000, halfOpen: true },
+      { path: "/a", method: "", threshold: 0.5, samples: 10, returnMs: 60_000, halfOpen: true, statuses: [4, 14] },
     ]);
+    const named = { ...entry, grpc_statuses: ["INTERNAL"] };
+    assert.deepEqual(callsOf(extended({ circuit_breakers: [named] }))?.breakers[0]?.statuses, [13]);
   });
 
   test("retries and message limits are per API and per method", () => {
@@ -106,6 +108,15 @@ describe("what a definition says about its calls", () => {
         circuit_breakers: [{ path: "/a", threshold_percent: 50, samples: 1, return_to_service_after: 1 }],
       }),
       `${PATH}.extended_paths.circuit_breakers[0].threshold_percent must be a share above 0 and up to 1: as in Tyk 0.5 is half of the calls`,
+    ],
+    [
+      "a breaker's status that does not exist",
+      extended({
+        circuit_breakers: [
+          { path: "/a", threshold_percent: 0.5, samples: 1, return_to_service_after: 1, grpc_statuses: ["BROKEN"] },
+        ],
+      }),
+      /circuit_breakers\[0\]\.grpc_statuses\[0\] must be one of /,
     ],
     [
       "a path that is no pattern",

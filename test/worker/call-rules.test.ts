@@ -14,7 +14,7 @@ import { MessageLimit, MessageScreen } from "../../src/worker/call/message-scree
 import { NEVER, NO_PUSHBACK, Retry, readPushback } from "../../src/worker/call/retry.js";
 import { definitionWith, judge, settingsWith } from "../model/fixture.js";
 
-const entry = { path: "/a", method: "", threshold: 0.5, samples: 4, returnMs: 1_000, halfOpen: true };
+const entry = { path: "/a", method: "", threshold: 0.5, samples: 4, returnMs: 1_000, halfOpen: true, statuses: [14] };
 
 function breaker(changes: Partial<typeof entry> = {}) {
   const changed: boolean[] = [];

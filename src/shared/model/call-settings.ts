@@ -24,6 +24,8 @@ export interface BreakerEntry {
   readonly samples: number;
   readonly returnMs: number;
   readonly halfOpen: boolean;
+  /** Numbers of the gRPC statuses that speak against the service. */
+  readonly statuses: readonly number[];
 }
 
 export interface RetrySettings {
@@ -106,6 +108,18 @@ const hardTimeout = z
     path: ["timeout"],
   });
 
+const STATUS_NAMES = Object.keys(GrpcStatus).filter((name) => name !== "OK");
+const STATUS = `must be one of ${STATUS_NAMES.join(", ")}`;
+const statuses = z
+  .array(z.enum(STATUS_NAMES as [string, ...string[]], { error: STATUS }), { error: "must be a list" })
+  .transform((names) => names.map((name) => GrpcStatus[name as keyof typeof GrpcStatus]));
+
+/**
+ * Those of a service that is not there. INTERNAL and UNKNOWN are not among them: many servers give them to a request they
+ * cannot make sense of, and whoever sends such requests would close the method to everybody.
+ */
+export const FAULTY_STATUSES: readonly number[] = [GrpcStatus.DEADLINE_EXCEEDED, GrpcStatus.UNAVAILABLE];
+
 const SHARE = "must be a share above 0 and up to 1: as in Tyk 0.5 is half of the calls";
 const breaker = z.object(
   {
@@ -116,16 +130,16 @@ const breaker = z.object(
     samples: whole(1, 1_000_000),
     return_to_service_after: within(0.001, 86_400, "a number of seconds"),
     disable_half_open_state: flag,
+    /** Ours. */
+    grpc_statuses: orAbsent(statuses),
   },
   { error: "must be an object" },
 );
 
-const RETRIABLE = Object.keys(GrpcStatus).filter((name) => name !== "OK");
-const STATUS = `must be one of ${RETRIABLE.join(", ")}`;
 const retry = z
   .strictObject(
     {
-      statuses: z.array(z.enum(RETRIABLE as [string, ...string[]], { error: STATUS }), { error: "must be a list" }),
+      statuses,
       max_attempts: whole(1, 5).default(2),
       budget: within(0, 1, "a share").default(0.2),
       budget_min: within(0, 1_000, "a number of calls per second").default(3),
@@ -136,7 +150,7 @@ const retry = z
   )
   .transform(
     (it): RetrySettings => ({
-      statuses: it.statuses.map((name) => GrpcStatus[name as keyof typeof GrpcStatus]),
+      statuses: it.statuses,
       maxAttempts: it.max_attempts,
       budgetShare: it.budget,
       budgetMin: it.budget_min,
@@ -211,6 +225,7 @@ export function readCallSettings(document: unknown, matching: MatchOptions, refu
         samples: entry.samples,
         returnMs: entry.return_to_service_after * 1_000,
         halfOpen: entry.disable_half_open_state !== true,
+        statuses: entry.grpc_statuses ?? FAULTY_STATUSES,
       })),
     retry: ours?.retry,
     limits: ours?.message_limits,

@@ -16,7 +16,14 @@ const AUTH = [
   "cookie_name",
   "use_certificate",
 ];
-const BREAKER = [...ENTRY, "threshold_percent", "samples", "return_to_service_after", "disable_half_open_state"];
+const BREAKER = [
+  ...ENTRY,
+  "threshold_percent",
+  "samples",
+  "return_to_service_after",
+  "disable_half_open_state",
+  "grpc_statuses",
+];
 const EXTENDED = "version_data.versions.*.extended_paths";
 
 export const PARTS: Readonly<Record<string, readonly string[]>> = {

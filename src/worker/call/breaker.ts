@@ -14,6 +14,8 @@ export const REFUSED = -1;
 
 export class Breaker {
   readonly entry: BreakerEntry;
+  /** A bit for each gRPC status that counts as failed. */
+  readonly faulty: number;
   private readonly good = new Int32Array(SECONDS);
   private readonly bad = new Int32Array(SECONDS);
   private second = 0;
@@ -26,6 +28,7 @@ export class Breaker {
 
   constructor(entry: BreakerEntry, changed: (open: boolean, breaker: Breaker) => void) {
     this.entry = entry;
+    this.faulty = entry.statuses.reduce((bits, status) => bits | (1 << status), 0);
     this.changed = changed;
   }
 

@@ -42,10 +42,6 @@ export interface AttemptWatcher {
 /** What an end says about the service. */
 export const Blame = { GOOD: 0, BAD: 1, NONE: 2 } as const;
 
-/** UNKNOWN (an uncaught error, in most servers), INTERNAL, UNAVAILABLE, DATA_LOSS: faults, not answers. */
-const FAULTY =
-  (1 << GrpcStatus.UNKNOWN) | (1 << GrpcStatus.INTERNAL) | (1 << GrpcStatus.UNAVAILABLE) | (1 << GrpcStatus.DATA_LOSS);
-
 /**
  * Whether the operator's bound ran out at the service's expense. A caller that keeps back the end of its request, or does
  * not take the response, lets any bound run out: at its own pleasure, and everybody would pay for it.
@@ -56,15 +52,18 @@ export function isLate(call: Call): boolean {
 }
 
 /**
- * Whether a breaker counts an end, and as what. DEADLINE_EXCEEDED counts only where the operator's bound ran out: with a
- * deadline of its own any caller could open the breaker for everybody.
+ * Whether the breaker of the call's path counts an end, and as what. DEADLINE_EXCEEDED counts only where no deadline of the
+ * caller's own ran out: with a short one any caller could open the breaker for everybody.
  */
 export function blameOf(call: Call, origin: number, status: number): number {
   if (origin === Origin.NETWORK) return Blame.BAD;
+  const faulty = ((call.plan.rule!.breaker!.faulty >> status) & 1) === 1;
   if (status === GrpcStatus.DEADLINE_EXCEEDED && origin !== Origin.CALLER) {
-    return isLate(call) ? Blame.BAD : Blame.NONE;
+    const late = isLate(call);
+    if (origin !== Origin.SERVICE) return late && faulty ? Blame.BAD : Blame.NONE;
+    if (call.timeoutMs > 0 && !late) return Blame.NONE;
   }
   if (origin !== Origin.SERVICE) return Blame.NONE;
   if (!call.plan.grpc || call.httpStatus !== 200) return call.httpStatus >= 500 ? Blame.BAD : Blame.GOOD;
-  return ((FAULTY >> status) & 1) === 1 ? Blame.BAD : Blame.GOOD;
+  return faulty ? Blame.BAD : Blame.GOOD;
 }
