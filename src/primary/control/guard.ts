@@ -1,4 +1,4 @@
-// Who may use the control API: whoever knows the secret, and nobody by trying.
+// Who may use the control API: whoever knows the secret.
 // Responsible for comparing, for counting what was wrong, for staying closed without a secret of the operator's own.
 // Must not know: resources. Governed by: Tyk's `X-Tyk-Authorization` and its refusal. Runs: per request.
 
@@ -10,7 +10,10 @@ import { equalSecrets } from "../../shared/keys/secret.js";
 import { refusal } from "./answers.js";
 
 const REFUSED = "Attempted administrative access with invalid or missing key!";
-/** A person mistypes a few times; at this pace a guess of any length is hopeless. */
+/**
+ * A person mistypes a few times; beyond that wrong secrets are told to wait. The right one is heard all the same: behind one
+ * address there may be a scraper that knows it beside a script that does not. What stops guesses is the secret's length.
+ */
 const WRONG_PER_WINDOW = 10;
 const WINDOW_S = 60;
 /** Addresses that are counted one by one; the rest share one count, so that no number of them costs memory. */
@@ -27,6 +30,7 @@ export function guard(secret: () => string): MiddlewareHandler {
   return async (context, next) => {
     const right = secret();
     if (closedBecause(right) !== "") return refusal(403, REFUSED);
+    if (equalSecrets(context.req.header("x-tyk-authorization") ?? "", right)) return next();
     const peer = placeOf((context.env as PeerBindings | undefined)?.peer ?? "");
     const known = counted.size < MOST_ADDRESSES || counted.has(peer) ? peer : "others";
     const before = await wrong.get(known);
@@ -34,7 +38,6 @@ export function guard(secret: () => string): MiddlewareHandler {
       const seconds = Math.max(1, Math.ceil(before.msBeforeNext / 1_000));
       return refusal(429, "Too many attempts with a wrong key", { "retry-after": String(seconds) });
     }
-    if (equalSecrets(context.req.header("x-tyk-authorization") ?? "", right)) return next();
     forget(counted);
     counted.set(known, performance.now() + WINDOW_S * 1_000);
     await wrong.penalty(known);
