@@ -134,7 +134,9 @@ export class WireServer {
 
   /** The next request of any connection. */
   async request(patience = PATIENCE): Promise<WireRequest> {
-    if (this.requests.length === 0) await this.news.take(() => true, patience);
+    // News of requests that were taken without waiting are still there.
+    for (let late = false; this.requests.length === 0 && !late; )
+      late = (await this.news.take(() => true, patience)) === "silence";
     const it = this.requests.shift();
     if (!it) throw new Error(`no request came; ${this.connections.length} connections: ${this.transcript()}`);
     return it;
