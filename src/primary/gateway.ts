@@ -26,6 +26,7 @@ import { OwnFigures } from "./metrics/own-figures.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { Rebalancer } from "./rebalance.js";
 import { Reloader } from "./reload.js";
+import { StoreNews } from "./store-news.js";
 import { isSame, StoredCertificates } from "./stored-certificates.js";
 import { Supervisor } from "./supervisor.js";
 import { Tickets } from "./tickets.js";
@@ -79,6 +80,7 @@ export class Gateway {
   readonly #reloader: Reloader;
   readonly #watch: FileWatch;
   readonly #rebalancer: Rebalancer;
+  readonly #storeNews: StoreNews;
   readonly #certificateHealth = new CertificateHealth();
   #set: LoadedSet;
   #generation = 1;
@@ -104,6 +106,7 @@ export class Gateway {
       heard: (change) => this.#heard(change),
       healthChanged: () => this.#storeHealthChanged(),
     });
+    this.#storeNews = new StoreNews(log);
     const open = async () => (await this.#keyspace.open()).store;
     this.#storedCertificates = new StoredCertificates(open, log);
     this.#ticketing = new Tickets({ open, changed: (keys) => this.#setTickets(keys), log });
@@ -393,8 +396,10 @@ export class Gateway {
 
   #storeHealthChanged(): void {
     this.#setHealth(this.#notReady);
+    const { health } = this.#keyspace;
+    if (health !== undefined) this.#storeNews.heard(health, this.#settings.storage);
     // What it could not be asked at the start, or changed while it was away.
-    if (this.#keyspace.health?.ok === true) void this.#recertify();
+    if (health?.ok === true) void this.#recertify();
   }
 
   #heard({ command }: StoreChange): void {

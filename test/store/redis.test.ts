@@ -7,7 +7,8 @@ import { describe, test } from "node:test";
 import { generate } from "selfsigned";
 import { encodeNotification } from "../../src/shared/store/notification.js";
 import { RedisStore } from "../../src/shared/store/redis.js";
-import { addresses, backoff } from "../../src/shared/store/redis-client.js";
+import { addresses, redisPlace } from "../../src/shared/store/redis-addresses.js";
+import { backoff } from "../../src/shared/store/redis-client.js";
 import { EVERYTHING_CHANGED } from "../../src/shared/store/store.js";
 import { heard } from "./both-stores.js";
 import { freePort, redisMissing, startRedis } from "./redis-server.js";
@@ -188,6 +189,11 @@ describe("the redis client's settings", () => {
     assert.deepEqual(addresses({ hosts: { c: "3" }, host: "d", port: 4 }), [{ host: "c", port: 3 }]);
     assert.deepEqual(addresses({ host: "d", port: 4 }), [{ host: "d", port: 4 }]);
     assert.deepEqual(addresses({}), [{ host: "localhost", port: 6_379 }]);
+  });
+
+  test("for an operator they are one text", () => {
+    assert.equal(redisPlace({ addrs: ["a:1", "[::1]:2"] }), "a:1, [::1]:2");
+    assert.equal(redisPlace({ socket_path: "/run/redis.sock", host: "a" }), "/run/redis.sock");
   });
 
   test("attempts to come back are spread and bounded", () => {

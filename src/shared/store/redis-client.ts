@@ -7,14 +7,9 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions, SecureVersion } from "node:tls";
 import { Cluster, type DNSLookupFunction, Redis } from "ioredis";
+import { addresses, type RedisPlace } from "./redis-addresses.js";
 
-export interface RedisSettings {
-  readonly host?: string | undefined;
-  readonly port?: number | undefined;
-  readonly addrs?: readonly string[] | undefined;
-  /** Deprecated form of `addrs`: name → port. */
-  readonly hosts?: Readonly<Record<string, string>> | undefined;
-  readonly socket_path?: string | undefined;
+export interface RedisSettings extends RedisPlace {
   readonly master_name?: string | undefined;
   readonly sentinel_password?: string | undefined;
   readonly enable_cluster?: boolean | undefined;
@@ -34,7 +29,6 @@ export interface RedisSettings {
 
 export type RedisClient = Redis | Cluster;
 
-const DEFAULT_PORT = 6_379;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_LAST_MS = 2_000;
 const TLS_VERSIONS: Readonly<Record<string, SecureVersion>> = {
@@ -65,7 +59,7 @@ export function makeRedisClient(settings: RedisSettings, commandTimeout: number,
       ...(common.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: common.tls }),
     });
   }
-  const first = nodes[0] ?? { host: "localhost", port: DEFAULT_PORT };
+  const first = nodes[0]!;
   return new Redis({
     ...common,
     retryStrategy: (times: number) => backoff(times),
@@ -79,21 +73,6 @@ export function makeRedisClient(settings: RedisSettings, commandTimeout: number,
 export function backoff(times: number, random = Math.random): number {
   const ceiling = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(times, 10));
   return Math.ceil(ceiling / 2 + (ceiling / 2) * random());
-}
-
-export function addresses(settings: RedisSettings): { host: string; port: number }[] {
-  if (settings.addrs !== undefined && settings.addrs.length > 0) return settings.addrs.map(parseAddress);
-  const hosts = Object.entries(settings.hosts ?? {});
-  if (hosts.length > 0) return hosts.map(([host, port]) => ({ host, port: Number(port) || DEFAULT_PORT }));
-  return [{ host: settings.host || "localhost", port: settings.port || DEFAULT_PORT }];
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(address);
-  if (bracketed?.[1] !== undefined) return { host: bracketed[1], port: Number(bracketed[2] ?? DEFAULT_PORT) };
-  const colon = address.lastIndexOf(":");
-  if (colon === -1 || address.indexOf(":") !== colon) return { host: address, port: DEFAULT_PORT };
-  return { host: address.slice(0, colon) || "localhost", port: Number(address.slice(colon + 1)) || DEFAULT_PORT };
 }
 
 type Common = ReturnType<typeof commonOptions>;
