@@ -83,12 +83,16 @@ export class Call implements Timed {
   httpStatus = 0;
   /** DATA octets of responses, without padding. */
   responseBytes = 0;
+  /** gRPC messages of its DATA, as long as every frame ended with one; those behind are in the meters. */
+  requestMessages = 0;
+  responseMessages = 0;
+  /** Made when DATA of the response ends inside a message, or where its messages are limited. */
   meter: MessageMeter | null = null;
   /** The request's messages, where they are limited; those of the response are in `meter`. */
   requestScreen: MessageScreen | null = null;
   /** Which trace it belongs to; null where it is not traced. */
   trace: CallTrace | null = null;
-  /** Those that are only counted. */
+  /** Those that are only counted, from the first frame on that ends inside one. */
   requestMeter: MessageMeter | null = null;
   /** The request's DATA so far, held for sending it again: the first piece, then the others. */
   heldBlock: ReadBlock | null = null;
@@ -108,6 +112,17 @@ export class Call implements Timed {
     this.volatile = volatile;
     this.requestEnded = requestEnded;
   }
+}
+
+/** gRPC messages of the request so far. */
+export function messagesIn(call: Call): number {
+  const cut = call.requestScreen ?? call.requestMeter;
+  return call.requestMessages + (cut === null ? 0 : cut.messages);
+}
+
+/** …and of the response. */
+export function messagesOut(call: Call): number {
+  return call.responseMessages + (call.meter === null ? 0 : call.meter.messages);
 }
 
 export interface Piece {

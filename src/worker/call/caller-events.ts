@@ -19,7 +19,7 @@ import { ANSWERS } from "./answers.js";
 import { Call } from "./call.js";
 import { Origin } from "./call-end.js";
 import { ControlRequest } from "./control-request.js";
-import { MessageMeter } from "./message-meter.js";
+import { MessageMeter, wholeMessages } from "./message-meter.js";
 import { MessageScreen } from "./message-screen.js";
 import type { Plan } from "./plan.js";
 import { makePlan } from "./planner.js";
@@ -138,8 +138,12 @@ export class CallerEvents implements ConnectionEvents {
     }
     if (call.plan.rule !== null && !this.passes(call, block, first, last)) return;
     if (this.relay.watcher !== null && call.plan.grpc && call.requestScreen === null) {
-      call.requestMeter ??= new MessageMeter();
-      call.requestMeter.pass(block.buf, first, last);
+      const whole = call.requestMeter === null ? wholeMessages(block.buf, first, last) : -1;
+      if (whole >= 0) call.requestMessages += whole;
+      else {
+        call.requestMeter ??= new MessageMeter();
+        call.requestMeter.pass(block.buf, first, last);
+      }
     }
     if (up === null) {
       // Padding waits for nobody.

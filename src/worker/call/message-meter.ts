@@ -1,8 +1,20 @@
-// Follows the gRPC length prefix through a body, to know whether it stands between two messages: only there can a
-// gateway that loses the service still end the call with trailers. Governed by the gRPC protocol document
-// (Length-Prefixed-Message). Runs once per response DATA frame of a gRPC call.
+// Follows the gRPC length prefix through a body, to know whether it stands between two messages, where alone a gateway
+// that loses the service can still end the call with trailers, and how many there were. Governed by the gRPC protocol
+// document (Length-Prefixed-Message). Most DATA is whole messages, which `wholeMessages` counts without remembering
+// anything; a meter is made when a frame ends inside one. Runs once per DATA frame of a gRPC call.
 
 const PREFIX = 5;
+
+/** How many messages the octets are; -1 when they end inside one. Only where a message begins. */
+export function wholeMessages(buf: Buffer, start: number, end: number): number {
+  let at = start;
+  let messages = 0;
+  while (end - at >= PREFIX) {
+    at += PREFIX + length(buf, at + 1);
+    messages++;
+  }
+  return at === end ? messages : -1;
+}
 
 export class MessageMeter {
   /** Messages whose prefix has come. */

@@ -21,7 +21,7 @@ import { HealthCall } from "../upstream/probe.js";
 import { ANSWERS } from "./answers.js";
 import type { Call } from "./call.js";
 import { Origin } from "./call-end.js";
-import { MessageMeter } from "./message-meter.js";
+import { MessageMeter, wholeMessages } from "./message-meter.js";
 import { MessageScreen } from "./message-screen.js";
 import type { RateFields } from "./rate-fields.js";
 import type { Relay } from "./relay.js";
@@ -143,9 +143,8 @@ export class ServiceEvents implements ConnectionEvents {
         this.screened(call, up, call.meter as MessageScreen, block, start, end, flags);
         return;
       }
-      call.meter ??= new MessageMeter();
-      if ((flags & Flag.PADDED) === 0) call.meter.pass(block.buf, start, end);
-      else call.meter.pass(block.buf, start + 1, end - block.buf[start]!);
+      if ((flags & Flag.PADDED) === 0) count(call, block.buf, start, end);
+      else count(call, block.buf, start + 1, end - block.buf[start]!);
     }
     if ((flags & Flag.END_STREAM) !== 0) this.ends(call, null);
     sendData(call.down, up, block, head, start, end, flags);
@@ -282,6 +281,16 @@ export class ServiceEvents implements ConnectionEvents {
 function statusOf(call: Call, field: Field | null): number {
   if (field !== null) return parseGrpcStatus(field.value);
   return !call.plan.grpc && call.httpStatus < 400 ? GrpcStatus.OK : grpcStatusOfHttp(call.httpStatus);
+}
+
+/** DATA of a response whose messages are not limited. */
+function count(call: Call, buf: Buffer, start: number, end: number): void {
+  const whole = call.meter === null ? wholeMessages(buf, start, end) : -1;
+  if (whole >= 0) call.responseMessages += whole;
+  else {
+    call.meter ??= new MessageMeter();
+    call.meter.pass(buf, start, end);
+  }
 }
 
 function pushbackOf(list: FieldList): string | null {

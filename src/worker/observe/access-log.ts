@@ -9,7 +9,7 @@ import { LOG_FIELDS, type LogField } from "../../shared/config/log-fields.js";
 import type { Settings } from "../../shared/config.js";
 import { GrpcStatus, grpcStatusName } from "../../shared/grpc/status.js";
 import type { Stream } from "../../shared/http2/stream.js";
-import type { Call } from "../call/call.js";
+import { type Call, messagesIn, messagesOut } from "../call/call.js";
 import { type CallWatcher, Origin } from "../call/call-end.js";
 import type { Plan } from "../call/plan.js";
 import { KeyLabels } from "./key-label.js";
@@ -73,9 +73,10 @@ export class AccessLog implements CallWatcher {
     if (call.up !== null) line.upstream_latency = this.clock.now - call.up.born;
     line.bytes_in = down.received;
     line.bytes_out = call.responseBytes;
-    const request = call.requestScreen ?? call.requestMeter;
-    if (request !== null) line.messages_in = request.messages;
-    if (call.meter !== null) line.messages_out = call.meter.messages;
+    if (plan.grpc) {
+      line.messages_in = messagesIn(call);
+      line.messages_out = messagesOut(call);
+    }
     if (call.attempts > 1 || call.moves > 0) line.attempts = call.attempts + call.moves;
     if (call.id !== "") line.request_id = call.id;
     if (call.trace !== null) line.trace_id = call.trace.traceId;

@@ -3,7 +3,7 @@
 
 import { GrpcStatus } from "../../shared/grpc/status.js";
 import { BOUNDS_MS, Row } from "../../shared/observe/figures.js";
-import type { Call } from "../call/call.js";
+import { type Call, messagesIn, messagesOut } from "../call/call.js";
 import { Origin } from "../call/call-end.js";
 import type { ApiTally } from "./api-tally.js";
 
@@ -36,9 +36,8 @@ export class MethodTally {
     row[Row.DURATION_MS]! += ms;
     row[Row.REQUEST_BYTES]! += call.down.received;
     row[Row.RESPONSE_BYTES]! += call.responseBytes;
-    const request = call.requestScreen ?? call.requestMeter;
-    if (request !== null) row[Row.REQUEST_MESSAGES]! += request.messages;
-    if (call.meter !== null) row[Row.RESPONSE_MESSAGES]! += call.meter.messages;
+    row[Row.REQUEST_MESSAGES]! += messagesIn(call);
+    row[Row.RESPONSE_MESSAGES]! += messagesOut(call);
     if (call.attempts > 1) row[Row.RETRIES]! += call.attempts - 1;
     if (call.moves > 0) row[Row.MOVES]! += call.moves;
     if (!this.proven && origin === Origin.SERVICE && status !== GrpcStatus.UNIMPLEMENTED) this.proven = call.responded;
