@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { isGrpcContentType } from "../../src/shared/grpc/content-type.js";
 import { decodeGrpcMessage, encodeGrpcMessage } from "../../src/shared/grpc/message.js";
 import { GrpcStatus, grpcStatusName, grpcStatusOfHttp, parseGrpcStatus } from "../../src/shared/grpc/status.js";
-import { formatGrpcTimeout, parseGrpcTimeout } from "../../src/shared/grpc/timeout.js";
+import { formatGrpcTimeout, parseGrpcTimeout, parseGrpcTimeoutOctets } from "../../src/shared/grpc/timeout.js";
 
 test("codes and names are those of the registry", () => {
   assert.equal(GrpcStatus.UNAUTHENTICATED, 16);
@@ -85,6 +85,34 @@ test("a timeout is read in every unit, rounded up to milliseconds", () => {
     assert.equal(parseGrpcTimeout(value), milliseconds, value);
   for (const value of ["", "S", "1", "1s", "123456789m", "-1S", "1.5S", " 1S", "1SS", "1h", "1 S"]) {
     assert.equal(parseGrpcTimeout(value), -1, value);
+  }
+});
+
+test("a timeout is read from octets as it is from text, and no other octets or chars are taken for digits", () => {
+  for (const text of [
+    "1S",
+    "99999999H",
+    "100000000S",
+    "0m",
+    "5u",
+    "1n",
+    "m",
+    "",
+    "1",
+    "-1S",
+    "1 S",
+    "1x",
+    "123456789u",
+    "\u0131S",
+  ]) {
+    const octets = Buffer.from(text, "latin1");
+    const wide = text !== octets.toString("latin1");
+    assert.equal(parseGrpcTimeout(text), wide ? -1 : parseGrpcTimeoutOctets(octets, octets.length), text);
+  }
+  assert.equal(parseGrpcTimeoutOctets(Buffer.from("25m and more"), 3), 25);
+  for (let octet = 0; octet < 256; octet++) {
+    const text = `${String.fromCharCode(octet)}7m`;
+    assert.equal(parseGrpcTimeoutOctets(Buffer.from(text, "latin1"), 3), parseGrpcTimeout(text));
   }
 });
 

@@ -1,6 +1,6 @@
 /**
- * grpc-timeout: at most eight digits and a unit. Governed by the gRPC-over-HTTP2 document. Runs once per call that
- * carries a deadline.
+ * grpc-timeout: at most eight digits and a unit, read from its octets or from text. Governed by the gRPC-over-HTTP2
+ * document. Runs once per call that carries a deadline.
  */
 
 const MOST = 99_999_999;
@@ -9,20 +9,33 @@ const HOUR = 3_600_000;
 const MINUTE = 60_000;
 const SECOND = 1000;
 
+/** A value that is longer is malformed. */
+export const LONGEST_TIMEOUT = 9;
+const octets = new Uint8Array(LONGEST_TIMEOUT);
+
+/** As parseGrpcTimeoutOctets, of text. */
+export function parseGrpcTimeout(value: string): number {
+  const { length } = value;
+  if (length > LONGEST_TIMEOUT) return -1;
+  // A wider char is no digit and no unit, whatever its lower half is.
+  for (let i = 0; i < length; i++) octets[i] = Math.min(255, value.charCodeAt(i));
+  return parseGrpcTimeoutOctets(octets, length);
+}
+
 /**
  * Milliseconds, rounded up so that a call is never cut before its deadline; -1 where the value is malformed. Zero is a
  * deadline that has passed.
  */
-export function parseGrpcTimeout(value: string): number {
-  const digits = value.length - 1;
-  if (digits < 1 || digits > 8) return -1;
+export function parseGrpcTimeoutOctets(value: Uint8Array, length: number): number {
+  const digits = length - 1;
+  if (digits < 1 || length > LONGEST_TIMEOUT) return -1;
   let amount = 0;
   for (let i = 0; i < digits; i++) {
-    const digit = value.charCodeAt(i) - 0x30;
+    const digit = value[i]! - 0x30;
     if (digit < 0 || digit > 9) return -1;
     amount = amount * 10 + digit;
   }
-  switch (value.charCodeAt(digits)) {
+  switch (value[digits]!) {
     case 0x48: // H
       return amount * HOUR;
     case 0x4d: // M

@@ -2,10 +2,10 @@
 // instead of the deadline as it came, and how often the call was tried before. Governed by the gRPC protocol document
 // (grpc-timeout, grpc-previous-rpc-attempts). Must not know: timers, targets. Runs once per call that has a deadline.
 
-import { formatGrpcTimeout, parseGrpcTimeout } from "../../shared/grpc/timeout.js";
+import { formatGrpcTimeout, parseGrpcTimeout, parseGrpcTimeoutOctets } from "../../shared/grpc/timeout.js";
 import type { Connection } from "../../shared/http2/connection.js";
 import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
-import { Field, FieldKind, type FieldName } from "../../shared/http2/hpack/field.js";
+import { Field, FieldKind, type FieldName, octetsOf } from "../../shared/http2/hpack/field.js";
 import type { Call } from "./call.js";
 import { type Outgoing, block as plainBlock } from "./outgoing.js";
 import type { Plan } from "./plan.js";
@@ -40,9 +40,17 @@ export function fixedTimeout(fields: readonly (Field | null)[]): number {
 /** What the caller allows, ms: Infinity when it says nothing, -1 when it cannot be read. */
 export function callerTimeout(plan: Plan, volatile: readonly Field[]): number {
   const place = plan.timeoutPlace;
-  if (place >= 0) return parseGrpcTimeout(volatile[place]!.value);
+  if (place >= 0) return timeoutOf(volatile[place]!);
   if (place === Timeout.NONE) return Number.POSITIVE_INFINITY;
   return place === Timeout.FIXED ? plan.timeoutMs : -1;
+}
+
+const digits = new Uint8Array(128);
+
+/** Most come with a value of their own, of which no text is made. */
+function timeoutOf(field: Field): number {
+  if (field.sent === null) return parseGrpcTimeout(field.value);
+  return parseGrpcTimeoutOctets(digits, octetsOf(field.sent, digits));
 }
 
 /** The last block made, for one call; valid until the next. */

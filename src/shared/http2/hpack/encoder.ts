@@ -47,7 +47,7 @@ export function encodeLiteral(field: Field, out: Uint8Array, at: number): number
   return end;
 }
 
-/** A literal whose value is written as it stands: for fields not worth keeping a coded form of. */
+/** A literal whose value is written as it came or as it stands: for fields not worth keeping a coded form of. */
 function rawLiteral(field: Field, first: number, nameIndex: number, out: Uint8Array, at: number): number {
   if (nameIndex === 0) {
     out[at] = first;
@@ -55,6 +55,7 @@ function rawLiteral(field: Field, first: number, nameIndex: number, out: Uint8Ar
   } else {
     at = writeInteger(out, at, first, 4, nameIndex);
   }
+  if (field.sent !== null) return copy(field.sent, 0, out, at);
   const value = field.value;
   const length = value.length;
   at = writeInteger(out, at, 0, 7, length);

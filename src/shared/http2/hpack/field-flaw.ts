@@ -49,6 +49,19 @@ export function isLegalValue(text: string): boolean {
   return true;
 }
 
+const ILLEGAL = Uint8Array.from({ length: 256 }, (_, octet) =>
+  isLegalValue(`.${String.fromCharCode(octet)}.`) ? 0 : 1,
+);
+
+/** The same of a value's octets, before there is any text. */
+export function areLegalOctets(octets: Uint8Array, length: number): boolean {
+  if (length === 0) return true;
+  if (isBlank(octets[0]!) || isBlank(octets[length - 1]!)) return false;
+  let flaws = 0;
+  for (let i = 0; i < length; i++) flaws |= ILLEGAL[octets[i]!]!;
+  return flaws === 0;
+}
+
 function isBlank(octet: number): boolean {
   return octet === 0x20 || octet === 0x09;
 }
@@ -145,4 +158,23 @@ export function flawOf(kind: number, nameValid: boolean, value: string): number 
       return isContentLength(value) ? 0 : FieldFlaw.CONTENT_LENGTH_ILLEGAL;
   }
   return FieldFlaw.NONE;
+}
+
+/** True for kinds of which flawOf asks nothing but legal octets. */
+export function judgesOctetsOnly(kind: number): boolean {
+  switch (kind) {
+    case FieldKind.UNKNOWN_PSEUDO:
+    case FieldKind.PROTOCOL:
+    case FieldKind.CONNECTION_SPECIFIC:
+    case FieldKind.METHOD:
+    case FieldKind.SCHEME:
+    case FieldKind.PATH:
+    case FieldKind.AUTHORITY:
+    case FieldKind.HOST:
+    case FieldKind.STATUS:
+    case FieldKind.TE:
+    case FieldKind.CONTENT_LENGTH:
+      return false;
+  }
+  return true;
 }

@@ -4,14 +4,20 @@
  *
  * Must not know: how fields are found again (field-store), tables, streams. Values are latin1: one char an octet.
  */
-import { flawOf, isLegalName, isLegalValue } from "./field-flaw.js";
+import { flawOf, isLegalName, isLegalValue, judgesOctetsOnly } from "./field-flaw.js";
 import { FieldKind, kindOfName } from "./field-kind.js";
-import { huffmanEncode, huffmanLength } from "./huffman.js";
+import { huffmanDecode, huffmanDecodedBound, huffmanEncode, huffmanLength } from "./huffman.js";
 import { writeInteger } from "./integer.js";
 import { staticIndexOf, staticIndexOfName } from "./static-table.js";
 
 /** RFC 7541 4.1: what an entry costs beside its octets. */
 export const ENTRY_OVERHEAD = 32;
+
+/**
+ * The longest value whose octets stand in for its text. With the octet of its length it stays within what the runtime
+ * keeps inside its own heap: a longer array is memory of the system's, and dearer than the text.
+ */
+export const LONGEST_SENT = 63;
 
 export class FieldName {
   readonly text: string;
@@ -21,6 +27,8 @@ export class FieldName {
   readonly staticIndex: number;
   /** RFC 9113 8.2.1: lower case, legal octets. */
   readonly valid: boolean;
+  /** A value of legal octets has no flaw: nothing else is asked of it. */
+  readonly octetsOnly: boolean;
   /** Its values are secrets: never put into a compression table (RFC 7541 7.1.3). */
   credential: boolean;
   /** Kept by the store for its whole life. */
@@ -43,6 +51,7 @@ export class FieldName {
     this.kind = kindOfName(text);
     this.staticIndex = staticIndexOfName(text);
     this.valid = isLegalName(text);
+    this.octetsOnly = this.valid && judgesOctetsOnly(this.kind);
     this.credential = this.kind === FieldKind.CREDENTIAL || this.kind === FieldKind.COOKIE;
     this.salt = salt;
     this.nextSkip = nextSkip;
@@ -51,7 +60,6 @@ export class FieldName {
 
 export class Field {
   readonly name: FieldName;
-  readonly value: string;
   /** It came, or must go, as a never-indexed literal (RFC 7541 6.2.3). */
   readonly neverIndexed: boolean;
   /** Interned: the same object comes back for the same name and value, so it may enter an encoder's table. */
@@ -64,6 +72,11 @@ export class Field {
   readonly flaw: number;
   /** The static index that holds both name and value, 0 for none. */
   readonly staticIndex: number;
+  /**
+   * The value's string literal (RFC 7541 5.2) as it came, of a field that is not interned; null where there was text
+   * from the start. Most such values are passed on unread, so no text is made of them unless somebody asks.
+   */
+  readonly sent: Uint8Array | null;
   /** Literal without indexing (RFC 7541 6.2.2), made when first sent; its value begins at `literalValueAt`. */
   literal: Uint8Array | null = null;
   literalValueAt = 0;
@@ -75,16 +88,52 @@ export class Field {
   /** A slot for the caller's own cache; nothing in here reads it. */
   decision: unknown = null;
 
-  constructor(name: FieldName, value: string, neverIndexed: boolean, stable: boolean) {
+  #value: string | null;
+
+  /** With `sent` the value is null, its octets were found legal, and `length` is their number when plain. */
+  constructor(
+    name: FieldName,
+    value: string | null,
+    neverIndexed: boolean,
+    stable: boolean,
+    sent: Uint8Array | null = null,
+    length = 0,
+  ) {
     this.name = name;
-    this.value = value;
+    this.#value = value;
     this.neverIndexed = neverIndexed;
     this.stable = stable;
-    this.flaw = flawOf(name.kind, name.valid, value);
-    this.valid = this.flaw === 0 || (name.valid && isLegalValue(value));
-    this.size = name.text.length + value.length + ENTRY_OVERHEAD;
-    this.staticIndex = neverIndexed ? 0 : staticIndexOf(name.staticIndex, value);
+    this.sent = sent;
+    if (value === null) {
+      this.flaw = 0;
+      this.valid = true;
+      this.size = name.text.length + length + ENTRY_OVERHEAD;
+      this.staticIndex = 0;
+    } else {
+      this.flaw = flawOf(name.kind, name.valid, value);
+      this.valid = this.flaw === 0 || (name.valid && isLegalValue(value));
+      this.size = name.text.length + value.length + ENTRY_OVERHEAD;
+      this.staticIndex = neverIndexed ? 0 : staticIndexOf(name.staticIndex, value);
+    }
   }
+
+  get value(): string {
+    this.#value ??= textOf(this.sent!);
+    return this.#value;
+  }
+}
+
+const plain = Buffer.allocUnsafeSlow(huffmanDecodedBound(LONGEST_SENT));
+
+/** Leaves the octets of a value kept as it came in `out`, which holds 100; returns their number. */
+export function octetsOf(sent: Uint8Array, out: Uint8Array): number {
+  if (sent[0]! >= 0x80) return huffmanDecode(sent, 1, sent.length, out);
+  for (let i = 1; i < sent.length; i++) out[i - 1] = sent[i]!;
+  return sent.length - 1;
+}
+
+function textOf(sent: Uint8Array): string {
+  return plain.toString("latin1", 0, octetsOf(sent, plain));
 }
 
 /** A string literal: length and octets, Huffman-coded where that is shorter. */

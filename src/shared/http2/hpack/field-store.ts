@@ -12,11 +12,11 @@
  */
 import { CredentialStore } from "./credential-store.js";
 import { FieldKind } from "./field-kind.js";
-import { Field, type FieldName } from "./field-record.js";
+import { Field, type FieldName, LONGEST_SENT } from "./field-record.js";
 import { NameStore } from "./name-store.js";
 import { STATIC_LENGTH, staticIndexOf, staticNames, staticValues } from "./static-table.js";
 import { hashOctets, hashText, sameOctets, sameText } from "./wire-hash.js";
-import { copyOf, WireText } from "./wire-text.js";
+import { copyOf, literalOf, WireText } from "./wire-text.js";
 
 export interface FieldStoreLimits {
   /** Fields remembered; rounded up to a power of two. */
@@ -197,6 +197,10 @@ export class FieldStore {
   ): Field | null {
     const length = this.#text.read(buf, start, end, huffman);
     if (length < 0) return null;
+    const coded = end - start;
+    // A code that makes a value longer would break the bound on what is sent of it.
+    if (name.octetsOnly && coded <= LONGEST_SENT && coded <= length && this.#text.isLegal(length))
+      return new Field(name, null, neverIndexed, false, literalOf(buf, start, end, huffman), length);
     return new Field(name, this.#text.text(length), neverIndexed, false);
   }
 

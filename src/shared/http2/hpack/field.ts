@@ -3,5 +3,5 @@
  */
 export { FieldFlaw } from "./field-flaw.js";
 export { FieldKind } from "./field-kind.js";
-export { ENTRY_OVERHEAD, Field, FieldName } from "./field-record.js";
+export { ENTRY_OVERHEAD, Field, FieldName, octetsOf } from "./field-record.js";
 export { FieldStore, type FieldStoreLimits } from "./field-store.js";
