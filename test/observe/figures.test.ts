@@ -12,7 +12,7 @@ import { LOG_FIELDS } from "../../src/shared/config/log-fields.js";
 import { isLoopback } from "../../src/shared/config/loopback.js";
 import { readHealthRequest } from "../../src/shared/grpc/health.js";
 import { type MethodFigures, Row } from "../../src/shared/observe/figures.js";
-import { parseTraceparent } from "../../src/worker/call/call-trace.js";
+import { chanceOf, namesTrace, parseTraceparent } from "../../src/worker/call/call-trace.js";
 import { Scrape } from "./prometheus.js";
 
 function method(name: string, calls: number, more: Partial<MethodFigures> = {}): MethodFigures {
@@ -129,6 +129,25 @@ test("a traceparent is read as its specification says", () => {
     `01-${trace}-${span}-01${"-".repeat(600)}`,
   ])
     assert.equal(parseTraceparent(wrong), null, wrong);
+});
+
+test("any octet changed in a traceparent is judged as a pattern of the specification judges it", () => {
+  const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/;
+  const twin = (value: string) => pattern.test(value) && (!value.startsWith("00") || value.length === 55);
+  const good = [
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    `cc-${"0".repeat(31)}1-${"0".repeat(15)}1-ff-and-more`,
+  ];
+  for (const value of good) {
+    for (let at = 0; at < value.length; at++) {
+      for (const put of ["", "-", "0", "f", "g", "F", "/", ":", "`", "\u0130", "00"]) {
+        const changed = value.slice(0, at) + put + value.slice(at + 1);
+        assert.equal(namesTrace(changed), twin(changed), changed);
+      }
+    }
+  }
+  assert.equal(chanceOf(good[0]!), 0x1c80319c / 2 ** 32);
+  assert.equal(chanceOf(`00-${"f".repeat(32)}-b7ad6b7169203331-01`) < 1, true);
 });
 
 test("the page about metrics names every one of them, and every field of the log", () => {

@@ -1,5 +1,6 @@
 // A traced call: which trace it belongs to, and the field that tells the service so. Governed by W3C Trace Context,
-// traceparent. Must not know: who is told of spans, which calls are traced. Runs: once per traced call.
+// traceparent. Must not know: who is told of spans, which calls are traced. Runs: once per traced call; what is asked of a
+// caller's traceparent, once per call that has one while traces are on.
 
 import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
 import { Field } from "../../shared/http2/hpack/field.js";
@@ -25,8 +26,13 @@ export interface CallTracer {
 /** Where the caller's field stands among the gaps. */
 export const TracePlace = { NONE: -1, SEVERAL: -2 } as const;
 
-const PATTERN = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/;
+/** Where the parts of a traceparent begin: version, trace, parent, flags. Each is followed by a dash, the last by the end. */
+const At = { TRACE: 3, SPAN: 36, FLAGS: 53, END: 55 } as const;
+const LONGEST = 512;
+const DASH = 0x2d;
 const SAMPLED = 1;
+/** The digits that a share of traces is chosen by. */
+const CHOOSING = 8;
 
 export interface Parent {
   readonly traceId: string;
@@ -34,11 +40,60 @@ export interface Parent {
   readonly sampled: boolean;
 }
 
-/** Null for what the specification says to ignore. */
+/**
+ * Whether it names a trace; false for what the specification says to ignore. Nothing is made of it here, nor where it is asked
+ * further: most calls' traces are somebody else's choice not to sample.
+ */
+export function namesTrace(value: string): boolean {
+  const { length } = value;
+  if (length < At.END || length > LONGEST || value.startsWith("ff")) return false;
+  // Later versions may have more behind their flags.
+  if (length > At.END && (value.startsWith("00") || value.charCodeAt(At.END) !== DASH)) return false;
+  return (
+    value.charCodeAt(At.TRACE - 1) === DASH &&
+    value.charCodeAt(At.SPAN - 1) === DASH &&
+    value.charCodeAt(At.FLAGS - 1) === DASH &&
+    digits(value, 0, At.TRACE - 1) >= 0 &&
+    digits(value, At.TRACE, At.SPAN - 1) > 0 &&
+    digits(value, At.SPAN, At.FLAGS - 1) > 0 &&
+    digits(value, At.FLAGS, At.END) >= 0
+  );
+}
+
+/** Whether the caller samples the trace that `value` names. */
+export function isSampled(value: string): boolean {
+  return (digit(value.charCodeAt(At.END - 1)) & SAMPLED) !== 0;
+}
+
+/** A number from 0 up to 1 that goes with the trace, the same wherever it passes. */
+export function chanceOf(value: string): number {
+  let number = 0;
+  for (let at = At.SPAN - 1 - CHOOSING; at < At.SPAN - 1; at++) number = number * 16 + digit(value.charCodeAt(at));
+  return number / 16 ** CHOOSING;
+}
+
+/** Null for what names no trace. */
 export function parseTraceparent(value: string): Parent | null {
-  const found = value.length > 512 ? null : PATTERN.exec(value);
-  if (found === null || (value.startsWith("00") && value.length !== 55)) return null;
-  return { traceId: found[1]!, spanId: found[2]!, sampled: (Number.parseInt(found[3]!, 16) & SAMPLED) !== 0 };
+  if (!namesTrace(value)) return null;
+  const traceId = value.slice(At.TRACE, At.SPAN - 1);
+  return { traceId, spanId: value.slice(At.SPAN, At.FLAGS - 1), sampled: isSampled(value) };
+}
+
+/** All their bits together, so that 0 is nothing but zeros; -1 where one is no digit. */
+function digits(value: string, start: number, end: number): number {
+  let bits = 0;
+  for (let at = start; at < end; at++) {
+    const one = digit(value.charCodeAt(at));
+    if (one < 0) return -1;
+    bits |= one;
+  }
+  return bits;
+}
+
+/** Lower case alone (section 3.2.2.1). */
+function digit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  return code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
 }
 
 /** Hangs the trace on the call, and puts what the service gets in the place of the caller's field if there is one. */

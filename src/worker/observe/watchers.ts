@@ -5,24 +5,30 @@ import type { Call } from "../call/call.js";
 import type { CallWatcher } from "../call/call-end.js";
 import type { Plan } from "../call/plan.js";
 
-class Watchers implements CallWatcher {
-  private readonly all: readonly CallWatcher[];
+/** Two at a time, not a list: with one kind in each place the compiler can write both calls out. */
+class Pair implements CallWatcher {
+  private readonly first: CallWatcher;
+  private readonly second: CallWatcher;
 
-  constructor(all: readonly CallWatcher[]) {
-    this.all = all;
+  constructor(first: CallWatcher, second: CallWatcher) {
+    this.first = first;
+    this.second = second;
   }
 
   ended(call: Call, origin: number, status: number, reason: string): void {
-    for (let i = 0; i < this.all.length; i++) this.all[i]!.ended(call, origin, status, reason);
+    this.first.ended(call, origin, status, reason);
+    this.second.ended(call, origin, status, reason);
   }
 
   answered(plan: Plan, down: Stream): void {
-    for (let i = 0; i < this.all.length; i++) this.all[i]!.answered(plan, down);
+    this.first.answered(plan, down);
+    this.second.answered(plan, down);
   }
 }
 
 /** Null for nobody. */
 export function together(watchers: readonly (CallWatcher | null)[]): CallWatcher | null {
-  const all = watchers.filter((each) => each !== null);
-  return all.length > 1 ? new Watchers(all) : (all[0] ?? null);
+  return watchers
+    .filter((each) => each !== null)
+    .reduceRight<CallWatcher | null>((others, each) => (others === null ? each : new Pair(each, others)), null);
 }
