@@ -16,6 +16,7 @@ import { gateClaims } from "./gate.js";
 import { hostileClaims } from "./hostile.js";
 import { passwordClaims } from "./passwords.js";
 import { ratioClaims } from "./ratios.js";
+import { seeingClaims } from "./seeing.js";
 import { slowReaderClaims } from "./slow-reader.js";
 import { TARGET_GROUPS } from "./targets.js";
 import { tlsClaims, tlsFigures } from "./tls.js";
@@ -30,6 +31,7 @@ const ACCEPTANCE: readonly ClaimGroup[] = [
   ...tlsClaims,
   passwordClaims,
   deadlineClaims,
+  seeingClaims,
 ];
 const GROUPS = [...ACCEPTANCE, ...TARGET_GROUPS, tlsFigures];
 const namesOf = (groups: readonly ClaimGroup[]): string[] => groups.flatMap((group) => group.names);
