@@ -7,6 +7,7 @@ import type { Settings } from "../shared/config.js";
 import type { Judgement } from "../shared/model/definition.js";
 import { valueAt } from "../shared/model/document.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
+import { nearest } from "../shared/model/likeness.js";
 import { matchingOf } from "../shared/model/path-rules.js";
 import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
 import { doesSomething } from "../shared/model/survey.js";
@@ -28,10 +29,11 @@ export function lint(confPath: string | undefined, env: Readonly<Record<string, 
     problems.push(
       ...runningOn(settings, loaded.judgements),
       ...control(settings, loaded),
-      ...keysAndPolicies(settings, loaded),
+      ...lists(settings, loaded),
       ...withoutCertificate(settings, loaded),
       ...loaded.expiring.map((message) => ({ ...NOWHERE, file: loaded.file, message })),
     );
+  if (loaded.provisional !== undefined) problems.push(...policyProblems(loaded.provisional, loaded));
   const wrong = left_out.length > 0 || problems.some((problem) => problem.level === "error");
   return { problems, exitCode: wrong ? 1 : 0 };
 }
@@ -98,7 +100,10 @@ function withoutCertificate(settings: Settings, { file, configuration }: Load): 
   return [];
 }
 
-function keysAndPolicies(settings: Settings, { file, configuration }: Load): Problem[] {
+const UNANCHORED =
+  'is searched anywhere in the path: begin it with ^ and end it with $, or write a plain "/Service/Method"';
+
+function policyProblems(settings: Settings, { judgements }: Load): Problem[] {
   const {
     policies,
     files,
@@ -109,23 +114,36 @@ function keysAndPolicies(settings: Settings, { file, configuration }: Load): Pro
     matching: matchingOf(settings),
   });
   const problems: Problem[] = [...found];
-  const unanchored =
-    'is searched anywhere in the path: begin it with ^ and end it with $, or write a plain "/Service/Method"';
-  for (const [id, policy] of policies)
-    for (const [api, { allowed_urls }] of Object.entries(policy.access_rights ?? {}))
+  const known = new Set(judgements.map((judgement) => judgement.api_id));
+  for (const [id, policy] of policies) {
+    const inside = settings.policies.policy_path === "" ? [id] : [];
+    const file = files.get(id) ?? "";
+    for (const [api, { allowed_urls }] of Object.entries(policy.access_rights ?? {})) {
+      const rights = [...inside, "access_rights", api];
+      if (judgements.length > 0 && !known.has(api))
+        problems.push({ ...NOWHERE, file, path: jsonPath(rights), message: `${NO_API}${hint(api, known)}` });
       (allowed_urls ?? []).forEach(({ url, match }, at) => {
         if (match === "exact" || !isUnanchored(url, settings)) return;
-        const inside = settings.policies.policy_path === "" ? [id] : [];
-        const path = jsonPath([...inside, "access_rights", api, "allowed_urls", at, "url"]);
-        problems.push({
-          level: "warning",
-          file: files.get(id) ?? "",
-          path,
-          found: showFound(url),
-          message: unanchored,
-          api: "",
-        });
+        const path = jsonPath([...rights, "allowed_urls", at, "url"]);
+        problems.push({ ...NOWHERE, file, path, found: showFound(url), message: UNANCHORED });
       });
+    }
+  }
+  return problems;
+}
+
+const NO_API = "no definition has this api_id: these rights open nothing";
+
+/** Each right that is wrong is compared with each name. */
+const MOST_COMPARED = 1_000;
+
+function hint(api: string, known: ReadonlySet<string>): string {
+  const alike = known.size > MOST_COMPARED ? undefined : nearest(api, known);
+  return alike === undefined ? "" : `; did you mean ${alike}?`;
+}
+
+function lists(settings: Settings, { file, configuration }: Load): Problem[] {
+  const problems: Problem[] = [];
   for (const api of configuration.definitions) {
     const lists = (api.enable_ip_whitelisting || api.enable_ip_blacklisting) && !api.ip_access_control_disabled;
     if (lists && settings.trusted_proxies.length === 0) {
@@ -140,7 +158,7 @@ function keysAndPolicies(settings: Settings, { file, configuration }: Load): Pro
         if (entry.disabled === true || !isUnanchored(entry.path, settings)) return;
         const path = jsonPath(["version_data", "versions", name, "extended_paths", "white_list", at, "path"]);
         const found = showFound(entry.path);
-        problems.push({ level: "warning", file: api.file, path, found, message: unanchored, api: api.name });
+        problems.push({ level: "warning", file: api.file, path, found, message: UNANCHORED, api: api.name });
       });
     }
   }

@@ -31,14 +31,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Without a set when there is nothing to start with. */
 export function loadSet(confPath: string | undefined, env: Environment): Loaded {
-  const { configuration, file } = load(confPath, env);
+  const { configuration, file, provisional } = load(confPath, env);
   const { settings, definitions, closed, left_out, ports, certificates, problems, fatal } = configuration;
-  if (fatal || settings === undefined) return { problems };
+  if (provisional === undefined) return { problems };
   const { policies, problems: found } = loadPolicies({
-    ...settings.policies,
-    allowUnsafeIds: settings.security.allow_unsafe_policy_ids,
-    matching: matchingOf(settings),
+    ...provisional.policies,
+    allowUnsafeIds: provisional.security.allow_unsafe_policy_ids,
+    matching: matchingOf(provisional),
   });
+  if (fatal || settings === undefined) return { problems: [...problems, ...found] };
   const served = { settings, definitions, closed, ports, certificates, policies: [...policies.values()] };
   const documents = new Map<string, ApiDocument>();
   for (const { api_id, file } of definitions) documents.set(api_id, { file, document: documentOf(file) });

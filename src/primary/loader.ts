@@ -13,6 +13,7 @@ import { type Assembly, assemble, type LeftOut, type ListenPort } from "../share
 import { type Judgement, judgeDefinition } from "../shared/model/definition.js";
 import { readJson } from "../shared/model/json-text.js";
 import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
+import { repeatedKeys, sayRepeated } from "../shared/model/repeated-keys.js";
 import { judgeUnreadable } from "../shared/model/unreadable.js";
 
 export type { LeftOut, ListenPort } from "../shared/model/assembly.js";
@@ -38,6 +39,8 @@ export interface Load {
   readonly configuration: LoadedConfiguration;
   readonly read: ReadSettings | undefined;
   readonly judgements: readonly Judgement[];
+  /** By which policies can be judged, also where the settings themselves cannot be used; undefined where nothing can be read. */
+  readonly provisional: Settings | undefined;
   readonly file: string;
   /** A sentence for each certificate whose end is near or past; a running gateway tells by itself (expiry.ts). */
   readonly expiring: readonly string[];
@@ -56,19 +59,20 @@ export function loadConfiguration(confPath: string | undefined, env: Environment
 export function load(confPath: string | undefined, env: Environment): Load {
   const found = findSettings(confPath, env);
   if ("problem" in found) return broken(found.file, undefined, [found.problem]);
-  const read = readSettings(found.document, found.file, { env, readFile: (path) => readFileSync(path, "utf8") });
-  if (read.settings === undefined) return broken(found.file, read, read.problems);
   const readFile = (path: string) => readFileSync(path, "utf8");
+  const read = readSettings(found.document, found.file, { env, readFile });
+  const own = [...found.problems, ...read.problems];
+  if (read.settings === undefined) return beside(found.file, read, own);
   const collection = new CertificateCollection(read.settings, readFile);
   const unusable: Problem[] = [];
   const settings = collection.settings(read.settings, (path, message) =>
     unusable.push(error(found.file, jsonPath(path), message)),
   );
-  if (unusable.length > 0) return broken(found.file, read, [...read.problems, ...unusable]);
+  if (unusable.length > 0) return beside(found.file, read, [...own, ...unusable]);
   const folder = readFolder(settings, found.file, read);
   const judgements = folder.judgements.map((judgement) => withCertificates(judgement, collection));
   const assembly = assemble(judgements, settings);
-  const problems = [...read.problems, ...folder.problems, ...assembly.problems];
+  const problems = [...own, ...folder.problems, ...assembly.problems];
   const nothing = !folder.unreadable && assembly.definitions.length === 0;
   // An empty gateway waits for its first definition; one whose every definition is broken is somebody's mistake.
   const fatal = folder.unreadable || (nothing && assembly.left_out.length > 0);
@@ -77,7 +81,22 @@ export function load(confPath: string | undefined, env: Environment): Load {
   const certificates = collection.records;
   const configuration = { settings, definitions, closed, left_out, ports, certificates, problems, fatal };
   const expiring = collection.expiring(Date.now(), settings.security.certificate_expiry_monitor.warning_threshold_days);
-  return { configuration, read, judgements, file: found.file, expiring };
+  return { configuration, read, judgements, provisional: settings, file: found.file, expiring };
+}
+
+/** The settings cannot be used; what is wrong with the definitions is told all the same, so that nobody mends in rounds. */
+function beside(file: string, read: ReadSettings, problems: readonly Problem[]): Load {
+  const { provisional, document } = read;
+  const folder = document["app_path"];
+  if (provisional === undefined || (folder !== undefined && typeof folder !== "string"))
+    return broken(file, read, problems);
+  const found = readFolder(provisional, file, read);
+  const load = broken(file, read, [
+    ...problems,
+    ...found.problems,
+    ...found.judgements.flatMap((judgement) => judgement.problems),
+  ]);
+  return { ...load, provisional };
 }
 
 /** A definition that names a certificate which cannot be used is left out: it would be served with less protection. */
@@ -103,15 +122,15 @@ function broken(file: string, read: ReadSettings | undefined, problems: readonly
     problems,
     fatal: true,
   };
-  return { configuration, read, judgements: [], file, expiring: [] };
+  return { configuration, read, judgements: [], provisional: undefined, file, expiring: [] };
 }
 
 type Found =
-  | { readonly file: string; readonly document: unknown }
+  | { readonly file: string; readonly document: unknown; readonly problems: readonly Problem[] }
   | { readonly file: string; readonly problem: Problem };
 
 function findSettings(confPath: string | undefined, env: Environment): Found {
-  if (/^(1|t|true)$/i.test(env[OMIT_FILE] ?? "")) return { file: "environment", document: {} };
+  if (/^(1|t|true)$/i.test(env[OMIT_FILE] ?? "")) return { file: "environment", document: {}, problems: [] };
   const candidates = confPath === undefined ? SEARCHED : [confPath];
   for (const file of candidates) {
     const text = readText(file);
@@ -120,7 +139,7 @@ function findSettings(confPath: string | undefined, env: Environment): Found {
       return { file, problem: error(file, "", `cannot be read (${text.code})`) };
     }
     const json = readJson(text.text);
-    if ("value" in json) return { file, document: json.value };
+    if ("value" in json) return { file, document: json.value, problems: repeated(text.text, file, "") };
     return {
       file,
       problem: error(file, "", `is not JSON at line ${json.line}, column ${json.column}: ${json.message}`),
@@ -165,9 +184,13 @@ function judgeFile(file: string, settings: Settings): Judgement {
   const text = readText(file);
   if ("code" in text) return unreadableFile(file, text.code);
   const json = readJson(text.text);
-  return "value" in json
-    ? judgeDefinition(json.value, file, settings)
-    : judgeUnreadable(text.text, file, settings, json);
+  if (!("value" in json)) return judgeUnreadable(text.text, file, settings, json);
+  const judgement = judgeDefinition(json.value, file, settings);
+  return { ...judgement, problems: [...judgement.problems, ...repeated(text.text, file, judgement.api)] };
+}
+
+function repeated(text: string, file: string, api: string): Problem[] {
+  return repeatedKeys(text).map((key) => ({ ...warning(file, sayRepeated(key)), path: jsonPath(key.path), api }));
 }
 
 function unreadableFile(file: string, code: string): Judgement {

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { lint } from "../../src/primary/lint.js";
+import { loadSet } from "../../src/primary/loaded-set.js";
 import { folderWith } from "../model/fixture.js";
 import { definition } from "./desk.js";
 
@@ -98,4 +99,68 @@ test("a message that is never said is told", (t) => {
     override_messages: { "oauth.x": { message: "no" }, "auth.key_not_found": { code: 401 } },
   });
   assert.deepEqual(found, ['$.override_messages["oauth.x"] is never said here']);
+});
+
+test("rights to an API that no definition has are told, with the name that was probably meant", (t) => {
+  const { conf, apps } = folderWith(t, strict, { "orders.json": definition("orders") });
+  const policies = join(dirname(apps), "policies.json");
+  const gold = { access_rights: { orders: {}, odrers: {}, billing: {} } };
+  writeFileSync(policies, JSON.stringify({ gold }));
+  writeFileSync(conf, JSON.stringify({ ...strict, app_path: apps, policies: { policy_record_name: policies } }));
+  const { problems, exitCode } = lint(conf, {});
+  assert.equal(exitCode, 0);
+  const says = "no definition has this api_id: these rights open nothing";
+  assert.deepEqual(
+    problems.map(({ level, file, path, message }) => [level, file, path, message]),
+    [
+      ["warning", policies, "$.gold.access_rights.odrers", `${says}; did you mean orders?`],
+      ["warning", policies, "$.gold.access_rights.billing", says],
+    ],
+  );
+});
+
+test("what is wrong with settings, definitions and policies is told in one go", (t) => {
+  const settings = { ...strict, listen_port: "many", max_conn_time: -1, ports_whitelist: { http: { ports: ["x"] } } };
+  const broken = { ...definition("orders"), proxy: { listen_path: "/orders.Service", target_url: "nowhere:" } };
+  const { conf, apps } = folderWith(t, settings, { "broken.json": broken, "text.json": '{"a": 1,}' });
+  const policies = join(dirname(apps), "policies.json");
+  writeFileSync(policies, JSON.stringify({ gold: { rate: "ten" } }));
+  const document = { ...settings, app_path: apps, policies: { policy_record_name: policies } };
+  writeFileSync(conf, JSON.stringify(document));
+  const { problems, exitCode } = lint(conf, {});
+  assert.equal(exitCode, 1);
+  const errors = problems.filter(({ level }) => level === "error").map(({ file, path }) => `${basename(file)} ${path}`);
+  for (const place of [
+    "tyk.conf $.listen_port",
+    "broken.json $.proxy.target_url",
+    "text.json ",
+    "policies.json $.gold.rate",
+  ])
+    assert.ok(errors.includes(place), `${place} is missing in ${errors.join(", ")}`);
+  const started = loadSet(conf, {});
+  assert.ok(!("set" in started));
+  assert.deepEqual(
+    started.problems.filter(({ level }) => level === "error").map(({ file, path }) => `${basename(file)} ${path}`),
+    errors,
+  );
+});
+
+test("keys that stand twice are told with their place, in settings, definitions and policies", (t) => {
+  const twice = JSON.stringify(definition("orders")).replace("{", '{"proxy": {},\n "name": "first", ');
+  const { conf, apps } = folderWith(t, strict, {});
+  writeFileSync(join(apps, "orders.json"), twice);
+  const policies = join(dirname(apps), "policies.json");
+  writeFileSync(policies, '{"gold": {"rate": 1, "per": 1,\n"rate": 1000}}');
+  const rest = { ...strict, app_path: apps, policies: { policy_record_name: policies } };
+  writeFileSync(conf, JSON.stringify(rest).replace("{", '{"app_path": "elsewhere",'));
+  const { problems, exitCode } = lint(conf, {});
+  assert.equal(exitCode, 0);
+  const told = problems.filter(({ message }) => message.includes("once more"));
+  assert.deepEqual(told.map(({ level, file, path }) => [level, basename(file), path]).sort(), [
+    ["warning", "orders.json", "$.name"],
+    ["warning", "orders.json", "$.proxy"],
+    ["warning", "policies.json", "$.gold.rate"],
+    ["warning", "tyk.conf", "$.app_path"],
+  ]);
+  assert.match(told.find(({ path }) => path === "$.gold.rate")?.message ?? "", /line 2, column 1/);
 });

@@ -16,6 +16,11 @@ import { SETTINGS_SUPPORT } from "./support.js";
 export interface ReadSettings {
   /** Undefined when a problem is an error. */
   readonly settings: Settings | undefined;
+  /**
+   * Never to be started with: what is wrong is left out, so that definitions and policies can be judged beside it and
+   * everything is told in one go. Undefined when not even that can be made.
+   */
+  readonly provisional: Settings | undefined;
   readonly problems: readonly Problem[];
   /** Which settings were set by a variable. */
   readonly overrides: readonly Override[];
@@ -31,7 +36,7 @@ export function readSettings(parsed: unknown, file: string, sources: SecretSourc
   if (!isObject(plain)) {
     const message = "must be an object";
     const problem: Problem = { level: "error", file, path: "$", found: showFound(parsed), message, api: "" };
-    return { settings: undefined, problems: [problem], overrides: [], document: {} };
+    return { settings: undefined, provisional: undefined, problems: [problem], overrides: [], document: {} };
   }
   const { document, overrides, problems: strange } = overlayEnvironment(plain, sources.env);
   const problems: Problem[] = strange.map(({ variable, level, message }) => ({
@@ -60,10 +65,32 @@ export function readSettings(parsed: unknown, file: string, sources: SecretSourc
     const settings = derive(read.data);
     checkTogether(settings, add);
     const broken = problems.some((problem) => problem.level === "error");
-    return { settings: broken ? undefined : settings, problems, overrides, document };
+    return { settings: broken ? undefined : settings, provisional: settings, problems, overrides, document };
   }
   for (const issue of read.error.issues) add("error", issue.path, issue.message);
-  return { settings: undefined, problems, overrides, document };
+  return { settings: undefined, provisional: withoutWrong(document), problems, overrides, document };
+}
+
+/** Taking one thing out may show another; a document that is wrong for ever is not pursued. */
+const MOST_ROUNDS = 5;
+
+function withoutWrong(document: Readonly<Record<string, unknown>>): Settings | undefined {
+  const rest = structuredClone(document);
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const read = settingsObject.safeParse(rest);
+    if (read.success) return derive(read.data);
+    for (const { path } of read.error.issues) takeOut(rest, path);
+  }
+  return undefined;
+}
+
+/** With an item of a list the list: its rest may mean something else. */
+function takeOut(document: Record<string, unknown>, path: readonly PropertyKey[]): void {
+  const list = path.findIndex((key) => typeof key === "number");
+  const keys = list < 0 ? path : path.slice(0, list);
+  const holder = valueAt(document, keys.slice(0, -1));
+  const last = keys.at(-1);
+  if (isObject(holder) && last !== undefined) delete holder[String(last)];
 }
 
 function resolveSecrets(

@@ -10,11 +10,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { valueAt } from "../model/document.js";
+import { readJson } from "../model/json-text.js";
 import { flawOfLimits } from "../model/limit-rules.js";
 import type { MatchOptions } from "../model/path-pattern.js";
 import { checkRights } from "../model/path-rules.js";
 import { type Policy, policySchema } from "../model/policy.js";
 import { jsonPath, type Problem, showFound } from "../model/problem.js";
+import { repeatedKeys, sayRepeated } from "../model/repeated-keys.js";
 import { isObject } from "../model/survey.js";
 import { unknownFields } from "../model/unknown-fields.js";
 
@@ -86,12 +88,20 @@ class Reader implements LoadedPolicies {
   }
 
   #json(file: string): unknown {
+    let text: string;
     try {
-      return JSON.parse(readFileSync(file, "utf8"));
+      text = readFileSync(file, "utf8");
     } catch (error) {
       this.#error(file, "", `policies cannot be read: ${(error as Error).message}`);
       return undefined;
     }
+    const json = readJson(text);
+    if (!("value" in json)) {
+      this.#error(file, "", `is not JSON at line ${json.line}, column ${json.column}: ${json.message}`);
+      return undefined;
+    }
+    for (const key of repeatedKeys(text)) this.#warn(file, jsonPath(key.path), sayRepeated(key));
+    return json.value;
   }
 
   /** `at` is where the policy stands in its file. */
