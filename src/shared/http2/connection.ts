@@ -89,6 +89,9 @@ export class Connection {
   continuations = 0;
   /** Frames received, for the fairness of turns. */
   frames = 0;
+  /** Set by the layer above, within an event: nothing behind this frame is looked at before it goes on (see receive). */
+  halted = false;
+  haltedAt = 0;
 
   // Streams.
   /** Highest stream number the peer opened. */

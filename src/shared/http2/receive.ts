@@ -12,11 +12,16 @@ import { streamFault } from "./receive-fault.js";
 import { receiveContinuation, receiveHeaders } from "./receive-headers.js";
 import { mergeRun, startsRun } from "./receive-run.js";
 
-/** Takes `block.buf[start, end)`. Payloads of DATA may stay referenced, by holds on the block, after the return. */
-export function receive(c: Connection, block: ReadBlock, start: number, end: number): void {
-  if (c.dead) return;
+/**
+ * Takes `block.buf[start, end)`. Payloads of DATA may stay referenced, by holds on the block, after the return.
+ * @returns where it stopped: `end`, or behind the frame that made the layer above halt the connection; the rest is to be
+ * given again, before all else that comes, once it goes on
+ */
+export function receive(c: Connection, block: ReadBlock, start: number, end: number): number {
+  if (c.dead) return end;
   const fault = consume(c, block, start, end);
   if (fault !== Fault.NONE) c.fail(fault);
+  return c.halted && !c.dead ? c.haltedAt : end;
 }
 
 function consume(c: Connection, block: ReadBlock, start: number, end: number): number {
@@ -36,7 +41,7 @@ function consume(c: Connection, block: ReadBlock, start: number, end: number): n
     if (at < 0) return -at;
     if (c.dead) return Fault.NONE;
   }
-  while (end - at >= FRAME_HEADER) {
+  while (end - at >= FRAME_HEADER && !c.halted) {
     const length = (buf[at]! << 16) | (buf[at + 1]! << 8) | buf[at + 2]!;
     if (length > c.limits.maxFrameSize) return tooLarge(c, buf[at + 3]!);
     const type = buf[at + 3]!;
@@ -60,7 +65,8 @@ function consume(c: Connection, block: ReadBlock, start: number, end: number): n
     }
     if (c.dead) return Fault.NONE;
   }
-  if (at < end) stash(c, buf, at, end);
+  if (c.halted) c.haltedAt = at;
+  else if (at < end) stash(c, buf, at, end);
   return Fault.NONE;
 }
 

@@ -151,14 +151,8 @@ function byBasic(value: string, senses: Senses, request: GateRequest, questions:
   if (typeof credential === "number") return denied(credential);
   // Nobody has this name: an empty one asks for a made-up name elsewhere, another one at every look-up.
   if (credential.user === "") return denied(verdicts.BASIC_WRONG);
-  const { orgId, passwordTtl } = request.api;
-  const found = session(
-    senses,
-    questions,
-    orgId,
-    userCandidates(orgId, credential.user, senses.keys),
-    verdicts.BASIC_WRONG,
-  );
+  const { passwordTtl } = request.api;
+  const found = byUser(credential.user, senses, request, questions);
   if (found === undefined || found.verdict !== 0 || found.ref === null) return found;
   const stored = found.ref.session?.basic_auth_data;
   if (!hasPassword(stored)) return { ...found, verdict: verdicts.BASIC_WRONG };
@@ -173,6 +167,17 @@ function byBasic(value: string, senses: Senses, request: GateRequest, questions:
   if (right === undefined) return undefined;
   if (right instanceof Error) return denied(unchecked(right));
   if (right !== true) return { ...found, verdict: verdicts.BASIC_WRONG };
+  return found;
+}
+
+function byUser(user: string, senses: Senses, request: GateRequest, questions: Questions): Outcome {
+  const { orgId } = request.api;
+  // No organisation begins so: a token cannot be spelt to mean a user.
+  const credential = `\u0001${orgId}\n${user}`;
+  const held = senses.sessions.recall(credential);
+  if (held !== undefined) return standing(held, verdicts.BASIC_WRONG);
+  const found = session(senses, questions, orgId, userCandidates(orgId, user, senses.keys), verdicts.BASIC_WRONG);
+  if (found?.ref?.session !== undefined) senses.sessions.remember(credential, found.ref);
   return found;
 }
 

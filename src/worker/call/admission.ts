@@ -1,21 +1,23 @@
 // Between a plan and its call: asks the gate, takes units of limits, and turns denials into answers. The gate's decision
 // is kept under the credential for the whole worker, so that a call whose key came before, on whichever connection, costs
-// a few comparisons and integer operations. Calls that must be decided anew have a few places in each turn, the rest wait.
+// a few comparisons and integer operations. Calls that must be decided anew (strangers) have a little time in each turn; when
+// it is over the next one of each connection waits, and with it what stands behind it on its connection, unread.
 // Contract: the heads of admit/gate.ts and admit/limits/limit.ts. Runs once per call of an API with a gate.
 
 import { GrpcStatus, grpcStatusOfHttp } from "../../shared/grpc/status.js";
 import { FieldKind } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { FieldAccess } from "../admit/credentials/fields.js";
-import type { Decision } from "../admit/decision.js";
+import type { Decision, Ruling } from "../admit/decision.js";
 import type { Gate } from "../admit/gate.js";
 import { Guessing } from "../admit/guessing.js";
 import { verdictOf } from "../admit/limit-verdict.js";
 import type { LimitEngine } from "../admit/limits/engine.js";
-import { readHeaders } from "../admit/limits/headers.js";
+import { noRates, readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
 import * as verdicts from "../admit/verdicts.js";
+import type { Caller } from "../downstream/caller.js";
 import { repeats, sendText } from "./answer.js";
 import { ANSWERS, type Answer } from "./answers.js";
 import type { Call } from "./call.js";
@@ -38,8 +40,12 @@ export interface AdmissionOptions {
   readonly guesses: number;
 }
 
-/** Deciding anew costs tenths of a millisecond: a burst of it must not hold up the calls of everybody else. */
-const STRANGERS_PER_TURN = 2;
+/** Deciding anew costs up to tenths of a millisecond: a burst of it must not hold up everybody else. Ms of a turn. */
+const STRANGERS_MS = 1;
+/** So many are decided in each turn, whatever they cost. */
+const STRANGERS_AT_LEAST = 2;
+/** So many of one connection in a row while others wait: their answers share a write. */
+const STRANGERS_IN_A_ROW = 8;
 
 interface Stranger {
   readonly call: Call;
@@ -56,9 +62,15 @@ export class Admission {
   readonly decisions = new Decisions();
   private readonly guessing = new Guessing();
   private used!: AdmissionOptions;
-  /** Calls whose decision was not remembered, in this turn; and those that wait for their turn. */
+  /** Calls whose decision was not remembered: how many were decided since `begun`, in this turn. */
   private strangers = 0;
+  private begun = 0;
+  private counting = false;
+  /** The next one of each connection that had to stop: at most one each. */
   private readonly later: Stranger[] = [];
+  /** A connection goes on from where it had stopped, and so many of its strangers have been decided. */
+  private goesOn = false;
+  private inARow = 0;
   private readonly relay: Relay;
   /** The configuration that the decisions were made under. */
   private rules: Rules | null = null;
@@ -83,26 +95,47 @@ export class Admission {
   admit(call: Call, list: FieldList): void {
     const { plan } = call;
     const scope = plan.scope ?? this.scopeOf(plan);
+    let wasAdmitted = false;
     if (scope !== null) {
       const known = this.decisions.find(scope, call.volatile, plan.keys);
       if (known !== null && this.gate.holds(known, this.relay.now)) {
         this.judge(call, known);
         return;
       }
+      wasAdmitted = known !== null && known.verdict === 0;
     }
-    if (this.guessing.restOf(plan.origin.address, this.relay.now) > 0) {
+    // What was good a moment ago is no guess: it is looked over.
+    if (!wasAdmitted && this.guessing.restOf(plan.origin.address, this.relay.now) > 0) {
       this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
       return;
     }
-    if (this.strangers === 0) setImmediate(() => this.nextTurn());
-    if (this.strangers < STRANGERS_PER_TURN) {
-      this.strangers += 1;
+    if (this.mayAsk(wasAdmitted)) {
       this.ask(call, (name) => textOfField(list, name));
       return;
     }
     // The list is only good for now.
     const kept = new Map(plan.gate!.fields.map((name) => [name, textOfField(list, name)]));
     this.later.push({ call, get: (name) => kept.get(name) });
+    call.down.connection.halted = true;
+  }
+
+  /** Whether one more may be decided in this turn: those that wait go first, but for callers who were admitted before. */
+  private mayAsk(wasAdmitted: boolean): boolean {
+    if (!this.counting) {
+      this.counting = true;
+      this.strangers = 0;
+      this.begun = performance.now();
+      setImmediate(() => this.nextTurn());
+    }
+    const ahead = wasAdmitted || (this.goesOn && this.inARow < STRANGERS_IN_A_ROW);
+    if ((this.later.length > 0 && !ahead) || !this.hasTime()) return false;
+    this.strangers++;
+    this.inARow++;
+    return true;
+  }
+
+  private hasTime(): boolean {
+    return this.strangers < STRANGERS_AT_LEAST || performance.now() - this.begun < STRANGERS_MS;
   }
 
   private ask(call: Call, get: FieldAccess): void {
@@ -113,20 +146,31 @@ export class Admission {
     if (decision !== 0) this.decided(call, decision);
   }
 
-  /** Those that came too many for one turn, some more of them. */
+  /** Some more of those that had to stop, each with what stands behind it on its connection. */
   private nextTurn(): void {
-    const some = this.later.splice(0, STRANGERS_PER_TURN);
-    this.strangers = some.length;
-    if (some.length > 0) setImmediate(() => this.nextTurn());
-    for (const { call, get } of some) {
-      if (call.finished) continue;
-      try {
-        this.ask(call, get);
-      } catch (error) {
-        // Outside of any connection's turn: nobody else would catch it.
-        this.relay.log.error({ err: error }, "a defect of the gateway ended a call");
-        this.relay.fail(call, ANSWERS.internal);
-      }
+    this.strangers = 0;
+    this.begun = performance.now();
+    while (this.later.length > 0 && this.hasTime()) {
+      this.strangers++;
+      this.inARow = 1;
+      const { call, get } = this.later.shift()!;
+      if (!call.finished) this.askLate(call, get);
+      this.goesOn = true;
+      (call.down.connection.owner as Caller).wire.readOn();
+      this.goesOn = false;
+    }
+    // Those that the sockets bring next have what is left of the time.
+    this.counting = this.strangers > 0;
+    if (this.counting) setImmediate(() => this.nextTurn());
+  }
+
+  private askLate(call: Call, get: FieldAccess): void {
+    try {
+      this.ask(call, get);
+    } catch (error) {
+      // Outside of any connection's turn: nobody else would catch it.
+      this.relay.log.error({ err: error }, "a defect of the gateway ended a call");
+      this.relay.fail(call, ANSWERS.internal);
     }
   }
 
@@ -153,10 +197,10 @@ export class Admission {
 
   private judge(call: Call, decision: Decision): void {
     call.decision = decision;
-    if (decision.verdict !== 0) return this.deny(call, this.gate.verdicts[decision.verdict]!);
-    if (decision.reply !== undefined) return this.reply(call, decision.reply);
-    call.prepared = preparedFor(call.plan, decision);
-    const { limits } = decision;
+    const { ruling, limits } = decision;
+    if (ruling.verdict !== 0) return this.deny(call, this.gate.verdicts[ruling.verdict]!);
+    if (ruling.reply !== undefined) return this.reply(call, ruling.reply);
+    call.prepared = preparedFor(call.plan, ruling);
     if (limits === null) return this.relay.start(call);
     const now = this.relay.now;
     const verdict = limits.take(now);
@@ -187,7 +231,7 @@ export class Admission {
     const retry = limits.retryMs(now);
     const fields: Record<string, string> = retry > 0 && kind !== QUOTA ? this.comeBack(call, retry) : {};
     if (!this.options.quotaHeaders) {
-      const values = readHeaders(limits, false, now, this.engine.offset, { limit: 0, remaining: 0, reset: 0 });
+      const values = readHeaders(limits, false, now, this.engine.offset, noRates());
       fields["x-ratelimit-limit"] = String(values.limit);
       fields["x-ratelimit-remaining"] = "0";
       fields["x-ratelimit-reset"] = String(values.reset);
@@ -214,7 +258,7 @@ export class Admission {
   }
 
   /** A list's own answer (`method_actions` reply). */
-  private reply(call: Call, reply: NonNullable<Decision["reply"]>): void {
+  private reply(call: Call, reply: NonNullable<Ruling["reply"]>): void {
     const { down, plan } = call;
     this.relay.finish(call, Origin.GATEWAY, reply.code < 400 ? GrpcStatus.OK : grpcStatusOfHttp(reply.code), "reply");
     const store = down.connection.shared.fields;

@@ -27,6 +27,13 @@ interface SocketHandle {
   readonly fd?: number;
 }
 
+/** What was read and may not be looked at yet, with a hold on its block. */
+interface Held {
+  readonly block: ReadBlock;
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface WireOwner {
   /** The socket is gone; called once. `error` says why, if the system said. */
   wireClosed(wire: Wire, error: Error | null): void;
@@ -54,6 +61,8 @@ export class Wire {
   private turnSeen = -1;
   private given: Buffer | null = null;
   private paused = false;
+  /** Behind what halted the connection; nothing more is read meanwhile, but a TLS record that was begun is delivered. */
+  private held: Held[] | null = null;
   private keeping = false;
   private begun = 0;
   private confirmed = 0;
@@ -113,14 +122,49 @@ export class Wire {
     this.turn.begin();
     this.lastRead = this.turn.clock.now;
     this.adapt(n, end);
+    if (this.held !== null) {
+      this.hold(this.block, start, end);
+      return false;
+    }
+    return this.take(this.block, start, end) && this.mayReadOn(n);
+  }
+
+  /** @returns false when a defect has ended the connection */
+  private take(block: ReadBlock, start: number, end: number): boolean {
     try {
-      receive(this.connection, this.block, start, end);
+      const at = receive(this.connection, block, start, end);
+      if (at < end) this.hold(block, at, end);
+      return true;
     } catch (error) {
       this.turn.onDefect(error);
       this.destroy();
       return false;
     }
-    return this.mayReadOn(n);
+  }
+
+  private hold(block: ReadBlock, start: number, end: number): void {
+    block.holds++;
+    this.held ??= [];
+    this.held.push({ block, start, end });
+  }
+
+  /** The connection was halted and goes on: with what is held of it, and when nothing is left with the socket. */
+  readOn(): void {
+    const c = this.connection;
+    if (this.closed || !c.halted) return;
+    c.halted = false;
+    this.turn.begin();
+    const held = this.held;
+    this.held = null;
+    let sound = true;
+    for (let i = 0; held !== null && i < held.length; i++) {
+      const { block, start, end } = held[i]!;
+      if (c.halted) this.hold(block, start, end);
+      else if (sound) sound = this.take(block, start, end);
+      block.release();
+    }
+    // The end of the turn lets the socket be read again.
+    if (!c.halted && this.paused) c.wake();
   }
 
   /** The last `n` octets read, `kept` of which were kept from before. */
@@ -157,6 +201,10 @@ export class Wire {
    */
   private mayReadOn(n: number): boolean {
     const c = this.connection;
+    if (c.halted) {
+      this.paused = true;
+      return false;
+    }
     if (this.turnSeen !== this.turn.number) {
       this.turnSeen = this.turn.number;
       this.octetsInTurn = 0;
@@ -173,7 +221,7 @@ export class Wire {
   flush(): void {
     const c = this.connection;
     c.dirty = false;
-    if (this.paused && !this.closed) {
+    if (this.paused && !this.closed && !c.halted) {
       this.paused = false;
       this.socket.resume();
     }
@@ -286,6 +334,8 @@ export class Wire {
     if (this.closed) return;
     this.closed = true;
     this.block.release();
+    for (const { block } of this.held ?? []) block.release();
+    this.held = null;
     this.connection.die();
     const output = this.connection.output;
     // A flight that was under way will never be confirmed.
