@@ -29,7 +29,7 @@ usage: sluice start [--conf FILE] [--workers N]   serve until SIGTERM or SIGINT
        sluice lint  [--conf FILE]                 check settings and definitions; exit code 1 lists every problem
        sluice keys  export|import [--conf FILE] [--file FILE]
                                                   keys of the store as lines of JSON, to or from FILE or the pipe
-       sluice explain --path /pkg.Service/Method [--conf FILE] [--port P] [--authority A] [--method POST]
+       sluice explain --path [http://HOST:PORT]/pkg.Service/Method [--conf FILE] [--port P] [--authority A] [--method POST]
                       [--header "name: value"]... [--peer IP] [--json]
                                                   step by step what would become of a call; exit code 1 if it would be refused
        sluice version

@@ -25,7 +25,8 @@ export function explainOnce(set: LoadedSet, question: Question, workerFile: stri
   const { policies = [], settings, ...served } = set.served;
   const config: WorkerConfig = {
     ...served,
-    settings: { ...settings, log_level: "warn" },
+    // That a service of another route does not answer is no part of the answer.
+    settings: { ...settings, log_level: "error" },
     policies,
     generation: 1,
     controlSocket: "",

@@ -51,6 +51,7 @@ export function explanationText({ steps, outcome }: Explanation): string {
 
 function outcomeText({ forwarded, grpc, http, message, counted }: Outcome): string {
   if (forwarded) return "The call would be forwarded.";
+  if (counted === "" && grpc === 0) return `The gateway answers the call itself, with HTTP ${http}: ${message}`;
   const told = counted === "" ? message : `${message} (counted as ${counted})`;
   return `The call would not be forwarded: grpc-status ${grpc}, HTTP ${http}: ${told}`;
 }

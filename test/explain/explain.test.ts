@@ -155,9 +155,17 @@ describe("what would become of a call", () => {
     assert.equal(saysOf(old, "request"), "loses x-debug\ngets x-team: $tyk_meta.team\ngets x-upstream-token: (hidden)");
     assert.match(
       saysOf(old, "target"),
-      new RegExp(`http://127\\.0\\.0\\.1:${world.service.port} as .*/keys\\.Api/New`),
+      new RegExp(`http://127\\.0\\.0\\.1:${world.service.port} \\(h2c\\) as .*/keys\\.Api/New`),
     );
-    assert.equal(saysOf(await ask("/keys.Api/Slow", token(good)), "time"), "at most 7000 ms");
+    assert.equal(
+      saysOf(await ask("/keys.Api/Slow", token(good)), "time"),
+      "at most 7000 ms (hard_timeouts, global_enforce_timeout); the caller sets none",
+    );
+    assert.match(
+      saysOf(await ask("/open.Api/Any", { "grpc-timeout": "5S" }), "time"),
+      /no bound .* grpc-timeout is 5S/,
+    );
+    assert.match(saysOf(await ask("/open.Api/Any"), "messages"), /^no limit/);
     assert.match(
       saysOf(await ask("/keys.Api/Black", token(good)), "lists"),
       /black_list\[0\] "\/keys\.Api\/Black": it is forbidden/,
@@ -166,6 +174,39 @@ describe("what would become of a call", () => {
     assert.match(saysOf(await ask("/open.Api/Big"), "messages"), /of the request: messages of at most 10 octets each/);
     assert.match(saysOf(await ask("/open.Api/Any", {}, { port: 9 }), "port"), /9 is not served/);
     assert.match((await ask("/open.Api/Any", { te: "gzip" })).outcome.message, /PROTOCOL_ERROR/);
+  });
+
+  it("says for a refused call which setting or field of the key decides", async () => {
+    const deciderFor = async (path: string, fields: Fields): Promise<string> =>
+      saysOf(await ask(path, fields), "decides");
+    const made = async (it: Json): Promise<Fields> => token((await control.key(it)).key);
+    assert.match(await deciderFor("/keys.Api/Any", {}), /auth_configs/);
+    assert.match(await deciderFor("/keys.Api/Any", token("nobodys-key")), /no such key of organisation "test"/);
+    assert.match(
+      await deciderFor("/keys.Api/Any", token(narrow)),
+      /^access_rights\.keys\.allowed_urls of the key: no entry fits POST \/keys\.Api\/Any; they name POST \/keys\.Api\/Only$/,
+    );
+    assert.match(await deciderFor("/param.Api/Any?key=x", token(narrow)), /auth_configs of the definition looks is no credential/);
+    assert.match(await deciderFor("/keys.Api/Black", token(good)), /black_list/);
+    const expired = await made({ access_rights: rights(["keys"]), expires: 1_000 });
+    assert.match(
+      await deciderFor("/keys.Api/Any", expired),
+      /^expires of the key: 1970-01-01T00:16:40\.000Z has passed$/,
+    );
+    const elsewhere = await made({ access_rights: rights(["param"]) });
+    assert.match(await deciderFor("/keys.Api/Any", elsewhere), /access_rights of the key has no keys; it names param/);
+    const inactive = await made({ access_rights: rights(["keys"]), is_inactive: true });
+    assert.match(await deciderFor("/keys.Api/Any", inactive), /^is_inactive of the key/);
+  });
+
+  it("takes a path as callers write it, with scheme, host and port", async () => {
+    const port = world.gateway().port;
+    for (const before of [`http://127.0.0.1:${port}`, "https://api.example.org", `h2c://[::1]:${port}`]) {
+      const told = await ask(`${before}/open.Api/Any`);
+      assert.equal(told.outcome.forwarded, true, explanationText(told));
+      assert.match(saysOf(told, "port"), new RegExp(`^${port} `));
+    }
+    assert.match(saysOf(await ask("http://127.0.0.1:9/open.Api/Any"), "port"), /9 is not served/);
   });
 
   it("takes no unit of a limit", async () => {

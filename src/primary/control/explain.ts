@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { LONGEST_TEXT, MOST_HEADERS, type Question } from "../../shared/explanation.js";
 import { jsonPath } from "../../shared/model/problem.js";
+import { isObject } from "../../shared/model/survey.js";
 import { json, methodNotSupported, readObject, refusal } from "./answers.js";
 import type { ControlContext } from "./context.js";
 
@@ -23,6 +24,7 @@ const header = z
     return z.NEVER;
   });
 
+const PATH = "must be a path such as /pkg.Service/Method, or http:// or https:// with host and port before it";
 const PORT = "must be a port from 1 to 65535, or 0 for the main port";
 const questionSchema = z.strictObject(
   {
@@ -34,8 +36,8 @@ const questionSchema = z.strictObject(
       .default(0),
     method: text("must be a method").default("POST"),
     authority: text("must be a host with or without a port").regex(octets, { error: "must be a host" }).default(""),
-    path: text("must be a path such as /pkg.Service/Method").regex(/^\/[\x21-\x7e\x80-\xff]*$/, {
-      error: "must be a path such as /pkg.Service/Method",
+    path: text(PATH).regex(/^\/[\x21-\x7e\x80-\xff]*$/, {
+      error: PATH,
     }),
     headers: z
       .array(header, { error: HEADER })
@@ -53,11 +55,22 @@ export function readHeader(given: string): readonly [string, string] | undefined
   return [given.slice(0, colon).trim().toLowerCase(), given.slice(colon + 1).trim()];
 }
 
-/** The question, or why it is none. */
+/** The question, or why it is none. A path may be written as callers do, with scheme, host and port before it. */
 export function readQuestion(given: unknown, mainPort: number): Question | string {
-  const read = questionSchema.safeParse(given);
+  const read = questionSchema.safeParse(isObject(given) ? takenApart(given) : given);
   if (!read.success) return read.error.issues.map(({ path, message }) => `${jsonPath(path)} ${message}`).join("; ");
   return { ...read.data, port: read.data.port || mainPort };
+}
+
+/** Without a port in it the main port is meant: what callers dial may stand before the gateway. */
+function takenApart(given: Record<string, unknown>): Record<string, unknown> {
+  const { path, ...rest } = given;
+  if (typeof path !== "string" || path.length > LONGEST_TEXT) return given;
+  const parts = /^(?:https?|h2c):\/\/([^/?#@]+?)(?::(\d{1,5}))?(\/.*)$/i.exec(path);
+  if (parts === null) return given;
+  const [, host = "", port, behind] = parts;
+  const authority = port === undefined ? host : `${host}:${port}`;
+  return { authority, ...(port === undefined ? {} : { port: Number(port) }), ...rest, path: behind };
 }
 
 export function explainRoutes(app: Hono, control: ControlContext): void {

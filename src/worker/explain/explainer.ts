@@ -18,6 +18,7 @@ import { textOfField } from "../call/list-text.js";
 import type { Plan } from "../call/plan.js";
 import { makePlan, type Rules } from "../call/planner.js";
 import type { Gatehouse } from "../gatehouse.js";
+import { deciderOf } from "./decider.js";
 import { Secrets } from "./secrets.js";
 import { callRuleSteps, changeSteps, routeSteps, targetSteps } from "./sentences.js";
 import { Tracing } from "./tracing.js";
@@ -49,15 +50,17 @@ export async function explain(question: Question, parts: ExplainerParts): Promis
   const plan = makePlan(list, c, { port: question.port, address: question.peer, secure, peer: null }, rules);
   const secrets = new Secrets(question, plan.gate, fields);
   const steps: Step[] = routeSteps(question, plan, parts);
-  const outcome = plan.route === null ? localOutcome(plan) : await course(plan, list, parts, steps);
+  const outcome = plan.route === null ? localOutcome(plan) : await course(plan, list, { ...parts, question }, steps);
   return {
     steps: steps.map(({ what, says }) => ({ what, says: secrets.hide(says) })),
     outcome: { ...outcome, message: secrets.hide(outcome.message) },
   };
 }
 
+type Parts = ExplainerParts & { readonly question: Question };
+
 /** What happens to a call that has a route. */
-async function course(plan: Plan, list: FieldList, parts: ExplainerParts, steps: Step[]): Promise<Outcome> {
+async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]): Promise<Outcome> {
   let decision: Decision | null = null;
   if (plan.gate === null) steps.push({ what: "gate", says: "nothing to decide: no key, list, limit or rewrite" });
   else {
@@ -80,7 +83,12 @@ async function course(plan: Plan, list: FieldList, parts: ExplainerParts, steps:
       : undefined;
     steps.push(...tracing.steps);
     const verdict = used === undefined ? decision.verdict : verdictOf(used);
-    if (verdict !== 0) return refusedBy(gatehouse.gate.verdicts[verdict]!);
+    if (verdict !== 0) {
+      const { definition } = plan.route!;
+      const refusal = { verdict, definition, gate: plan.gate, method: plan.method, path: bare(plan.path) };
+      steps.push({ what: "decides", says: deciderOf({ ...refusal, key: decision.session }) });
+      return refusedBy(gatehouse.gate.verdicts[verdict]!);
+    }
     if (decision.reply !== undefined) {
       steps.push({ what: "answer", says: `the gateway answers by itself, with HTTP ${decision.reply.code}` });
       return { ...FORWARDED, forwarded: false, http: decision.reply.code, message: "answered by the definition" };
@@ -88,13 +96,17 @@ async function course(plan: Plan, list: FieldList, parts: ExplainerParts, steps:
   }
   const prepared = preparedFor(plan, decision);
   steps.push(...changeSteps(plan, prepared));
-  steps.push(...callRuleSteps(plan));
+  steps.push(...callRuleSteps(plan, parts.question));
   steps.push(...targetSteps(plan, prepared));
   if (plan.rule?.breaker?.isOpen === true)
     return { forwarded: false, grpc: 14, http: 503, message: "the circuit breaker is open", counted: "circuit_open" };
   if (prepared.targets === null)
     return { forwarded: false, grpc: 14, http: 503, message: "the rewrite leads to no service", counted: "no_target" };
   return FORWARDED;
+}
+
+function bare(path: string): string {
+  return path.split("?", 1)[0]!;
 }
 
 function refusedBy({ grpc, http, message, counted }: VerdictRow): Outcome {

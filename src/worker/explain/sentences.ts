@@ -14,7 +14,8 @@ export function routeSteps(question: Question, plan: Plan, parts: { rules: Rules
   const { rules, config } = parts;
   const steps: Step[] = [];
   const served = config.ports.find((each) => each.port === port);
-  const protocol = served === undefined ? "is not served" : `is served as ${served.protocol}`;
+  const speaks = served?.protocol === "https" ? "HTTP/2 over TLS" : "HTTP/2 in the clear (h2c)";
+  const protocol = served === undefined ? "is not served" : `is served as ${served.protocol}, ${speaks}`;
   steps.push({ what: "port", says: `${port} ${protocol}` });
   if (plan.health !== null || plan.control) {
     steps.push({ what: "route", says: "none: the path belongs to the gateway itself" });
@@ -82,11 +83,12 @@ function isSecret(name: string): boolean {
   return /authori[sz]ation|cookie|token|secret|password|api-?key/.test(name);
 }
 
-export function callRuleSteps({ rule, grpc }: Plan): Step[] {
-  if (rule === null) return [];
-  const steps: Step[] = [];
-  const { boundMs, breaker, retry, request, response } = rule;
-  if (boundMs > 0) steps.push({ what: "time", says: `at most ${boundMs} ms` });
+/** What holds while the call runs; said also where nothing does, for nobody should have to guess that. */
+export function callRuleSteps({ rule, grpc }: Plan, question: Question): Step[] {
+  const own = question.headers.find(([name]) => name === "grpc-timeout")?.[1];
+  const steps: Step[] = [{ what: "time", says: timeText(rule?.boundMs ?? 0, own) }];
+  if (rule === null) return [...steps, UNLIMITED];
+  const { breaker, retry, request, response } = rule;
   if (breaker !== null) {
     const { path, threshold, samples } = breaker.entry;
     const state = breaker.isOpen ? "open" : "closed";
@@ -95,7 +97,17 @@ export function callRuleSteps({ rule, grpc }: Plan): Step[] {
   }
   if (retry !== null && grpc) steps.push({ what: "retry", says: `up to ${retry.maxAttempts} attempts` });
   for (const limit of [request, response]) if (limit !== null) steps.push({ what: "messages", says: limitText(limit) });
+  if (request === null && response === null) steps.push(UNLIMITED);
   return steps;
+}
+
+const UNLIMITED: Step = { what: "messages", says: "no limit of size or number (sluice.message_limits)" };
+
+function timeText(boundMs: number, own: string | undefined): string {
+  const bound =
+    boundMs > 0 ? `at most ${boundMs} ms (hard_timeouts, global_enforce_timeout)` : "no bound of the gateway";
+  const caller = own === undefined ? "the caller sets none" : `the caller's grpc-timeout is ${own}`;
+  return `${bound}; ${caller}${boundMs > 0 && own !== undefined ? ", and the shorter one counts" : ""}`;
 }
 
 function limitText({ direction, bytes, count }: MessageLimit): string {
@@ -113,7 +125,8 @@ export function targetSteps(plan: Plan, { targets, outgoing }: Prepared): Step[]
     const down = pool.endpoints.length > 0 && pool.endpoints.every((endpoint) => endpoint.down);
     const share = targets!.places.length > 1 ? `, weight ${weight}` : "";
     const state = down ? ", down by its health check" : "";
-    const says = `${value(":scheme")}://${pool.host}:${pool.port} as ${value(":authority")}${path}${share}${state}`;
+    const clear = value(":scheme") === "https" ? "" : " (h2c)";
+    const says = `${value(":scheme")}://${pool.host}:${pool.port}${clear} as ${value(":authority")}${path}${share}${state}`;
     steps.push({ what: "target", says });
   }
   const method = plan.route?.definition.targeting?.balance.method;
