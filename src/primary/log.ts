@@ -1,18 +1,12 @@
 // The primary's log: JSON lines on standard output, one instance per process.
-// Responsible for the stream and for losing nothing at exit. Must not know: what is logged. Runs: per line.
+// Responsible for the stream. Must not know: what is logged, how a process leaves (shared/log-output.ts). Runs: per line.
 
 import { type Logger, pino } from "pino";
+import { LogOutput } from "../shared/log-output.js";
 
-const output = pino.destination({ fd: 1, sync: false });
+const MOST_WAITING = 1024 * 1024;
 
-export const log: Logger = pino({ name: "primary" }, output);
+export const log: Logger = pino({ name: "primary" }, new LogOutput("", MOST_WAITING));
 
 /** Writes what still waits, then leaves. */
-export function exit(code: number): never {
-  try {
-    output.flushSync();
-  } catch {
-    // The stream had not opened yet or its reader is gone: there is nobody to tell.
-  }
-  process.exit(code);
-}
+export { leave as exit } from "../shared/log-output.js";

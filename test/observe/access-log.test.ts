@@ -1,6 +1,8 @@
 // The access log of a real gateway: which calls get a line, what stands in it, and what never does.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -9,7 +11,7 @@ import { type Gateway, keyless, startGateway } from "../support/gateway.js";
 import { GrpcClient } from "../support/grpc/client.js";
 import { METHODS } from "../support/grpc/contract.js";
 import { GrpcService } from "../support/grpc/service.js";
-import { until } from "../support/waiting.js";
+import { isRunning, until } from "../support/waiting.js";
 import { WireServer } from "../support/wire/server.js";
 
 const SERVICE = "test.Echo";
@@ -174,4 +176,22 @@ test("lines beyond what is allowed in a second are counted, not written", async 
     const text = await (await fetch(`http://127.0.0.1:${gateway.controlPort}/metrics`)).text();
     return Number(/^sluice_log_lines_dropped_total (\d+)/m.exec(text)?.[1] ?? 0) > 0;
   });
+});
+
+test("a log that nobody reads any more holds up no call, and not the end of the gateway", async () => {
+  const fifo = join(gateway.directory, "unread.log");
+  execFileSync("mkfifo", [fifo]);
+  // Somebody has it open and takes nothing out of it.
+  const reader = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    await reload({ enabled: true, file: fifo });
+    // Some 300 octets each, for either worker more than a FIFO holds.
+    for (let n = 0; n < 10; n++) await Promise.all(Array.from({ length: 100 }, () => client.unary(METHODS.echo, "on")));
+    const { pid } = gateway;
+    await gateway.stop();
+    assert.equal(isRunning(pid), false);
+    assert.deepEqual(gateway.exited, { code: 0, signal: null });
+  } finally {
+    closeSync(reader);
+  }
 });

@@ -9,7 +9,7 @@ import { sendAnswer } from "../../src/worker/call/answer.js";
 import { ANSWERS, type Answer } from "../../src/worker/call/answers.js";
 import type { Call } from "../../src/worker/call/call.js";
 import { HeldRequests } from "../../src/worker/call/held-request.js";
-import { MessageMeter } from "../../src/worker/call/message-meter.js";
+import { MessageMeter, wholeMessages } from "../../src/worker/call/message-meter.js";
 import { Side } from "../http2/fixture.js";
 import { Flag, Type } from "../support/wire/frame.js";
 import { Decoder } from "../support/wire/hpack.js";
@@ -46,6 +46,21 @@ describe("the message meter", () => {
         }
       }),
     );
+  });
+
+  test("is made only where octets end inside a message: of whole ones the number is told", () => {
+    const lengths = fc.array(fc.oneof(fc.nat(5), fc.nat(700)), { maxLength: 12 });
+    fc.assert(
+      fc.property(lengths, fc.nat(), (sizes, cut) => {
+        const bytes = Buffer.concat([Buffer.from("before"), ...sizes.map(message)]);
+        assert.equal(wholeMessages(bytes, 6, bytes.length), sizes.length);
+        const end = 6 + (cut % (bytes.length - 5));
+        const meter = new MessageMeter();
+        meter.pass(bytes, 6, end);
+        assert.equal(wholeMessages(bytes, 6, end), meter.atBoundary ? meter.messages : -1);
+      }),
+    );
+    assert.equal(wholeMessages(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), 0, 5), -1);
   });
 
   test("does not lose its way in a message of 4 GiB", () => {

@@ -9,6 +9,7 @@ import { LOG_FIELDS, type LogField } from "../../shared/config/log-fields.js";
 import type { Settings } from "../../shared/config.js";
 import { GrpcStatus, grpcStatusName } from "../../shared/grpc/status.js";
 import type { Stream } from "../../shared/http2/stream.js";
+import { LogOutput } from "../../shared/log-output.js";
 import { type Call, messagesIn, messagesOut } from "../call/call.js";
 import { type CallWatcher, Origin } from "../call/call-end.js";
 import type { Plan } from "../call/plan.js";
@@ -17,21 +18,21 @@ import { KeyLabels } from "./key-label.js";
 type Options = Settings["access_logs"];
 type Line = Partial<Record<LogField, string | number>>;
 
-/** Several processes write to one pipe: what is longer may be mixed with another's lines. */
-const PIPE_WRITE = 4_096;
 /** Beyond this lines are dropped: a reader that has stopped must not cost memory. */
 const MOST_WAITING = 4 * 1024 * 1024;
 const LONGEST_PATH = 256;
+/** What the end of the process may wait for the reader. */
+const LAST_MS = 500;
 /** Of Origin, in its order. */
 const BY = ["service", "network", "gateway", "caller"] as const;
 
 export class AccessLog implements CallWatcher {
-  /** Lines that were not written because of a bound. */
-  dropped = 0;
+  /** Beyond what is allowed in a second. */
+  private tooMany = 0;
   readonly options: Options;
   private readonly clock: Clock;
   private readonly log: Logger;
-  private readonly output: ReturnType<typeof pino.destination>;
+  private readonly output: LogOutput;
   private readonly keys: KeyLabels;
   private readonly fields: ReadonlySet<LogField>;
   private share = 0;
@@ -43,17 +44,7 @@ export class AccessLog implements CallWatcher {
     this.clock = clock;
     this.keys = new KeyLabels(hashedKeys);
     this.fields = new Set(options.template.length === 0 ? LOG_FIELDS : options.template);
-    const file = options.file !== "";
-    this.output = pino.destination({
-      dest: file ? options.file : 1,
-      sync: false,
-      mkdir: file,
-      maxLength: MOST_WAITING,
-      ...(file ? {} : { maxWrite: PIPE_WRITE }),
-    });
-    this.output.on("drop", () => this.dropped++);
-    // A full disk, or a reader that is gone: calls go on.
-    this.output.on("error", () => this.dropped++);
+    this.output = new LogOutput(options.file, MOST_WAITING);
     this.log = pino({ name: "access", base: { pid: process.pid } }, this.output);
   }
 
@@ -95,13 +86,14 @@ export class AccessLog implements CallWatcher {
     this.write(line);
   }
 
-  /** What waits to be written is, before the process ends. */
-  flush(): void {
-    try {
-      this.output.flushSync();
-    } catch {
-      // It had not opened yet, or its reader is gone: there is nobody to tell.
-    }
+  /** Lines that were not written because of a bound. */
+  get dropped(): number {
+    return this.tooMany + this.output.dropped;
+  }
+
+  /** What waits to be written is, before the process ends; nobody waits long for who reads nothing. */
+  flush(): Promise<void> {
+    return this.output.written(LAST_MS);
   }
 
   /** What waits is still written, when its time comes. Standard output itself stays open. */
@@ -126,7 +118,7 @@ export class AccessLog implements CallWatcher {
       this.lines = 0;
     }
     if (++this.lines <= this.options.max_per_second) return true;
-    this.dropped++;
+    this.tooMany++;
     return false;
   }
 

@@ -101,9 +101,8 @@ export class Observatory {
 
   /** Resolves when what waits has been sent, or would take too long. */
   async end(): Promise<void> {
-    this.log?.flush();
     this.process?.end();
-    await this.tracing?.spans.end();
+    await Promise.all([this.log?.flush(), this.tracing?.spans.end()]);
   }
 
   private readOwn(into: Sample[]): void {

@@ -1,0 +1,103 @@
+// Where a process writes lines: standard output or a file, by pino's own stream, in the background.
+// Responsible for bounds: what waits for a reader that has stopped is limited, what is beyond it is dropped and counted, and
+// no process stays for its sake. Must not know: what is logged. Runs: per line.
+
+import { pino } from "pino";
+
+/** Several processes write to one pipe: what is longer may be mixed with another's lines. */
+const PIPE_WRITE = 4_096;
+/** A reader that takes nothing for so long has stopped. */
+const STUCK_MS = 1_000;
+
+/** Those of this process: its end must know of each. */
+const open = new Set<LogOutput>();
+
+export class LogOutput {
+  /** Lines that were not written: nobody read, or the disk was full. */
+  dropped = 0;
+  private readonly destination: ReturnType<typeof pino.destination>;
+  /** Since when what waits has not become less; 0 while nothing waits. */
+  private waitsSince = 0;
+  private drained: (() => void) | null = null;
+  /** There is no reader any more, and no other comes. */
+  private gone = false;
+  private givenUp = false;
+
+  /** @param file empty for standard output  @param most octets that may wait */
+  constructor(file: string, most: number) {
+    const named = file !== "";
+    this.destination = pino.destination({
+      dest: named ? file : 1,
+      sync: false,
+      mkdir: named,
+      maxLength: most,
+      ...(named ? {} : { maxWrite: PIPE_WRITE }),
+    });
+    this.destination.on("drop", () => this.dropped++);
+    this.destination.on("error", (error: NodeJS.ErrnoException) => this.failed(error));
+    this.destination.on("write", () => {
+      this.waitsSince = performance.now();
+    });
+    this.destination.on("drain", () => {
+      this.waitsSince = 0;
+      this.drained?.();
+    });
+    this.destination.on("close", () => open.delete(this));
+    open.add(this);
+  }
+
+  write(line: string): void {
+    if (this.gone) {
+      this.dropped++;
+      return;
+    }
+    if (this.waitsSince === 0) this.waitsSince = performance.now();
+    this.destination.write(line);
+  }
+
+  get stuck(): boolean {
+    return this.waitsSince !== 0 && (this.givenUp || performance.now() - this.waitsSince > STUCK_MS);
+  }
+
+  /** Resolves when all has been written, or after so long: then nobody waits for it again. */
+  async written(withinMs: number): Promise<void> {
+    if (this.waitsSince === 0) return;
+    await new Promise<void>((resolve) => {
+      this.drained = resolve;
+      setTimeout(resolve, withinMs).unref();
+    });
+    this.drained = null;
+    this.givenUp = this.waitsSince !== 0;
+  }
+
+  /** What waits is still written, when its time comes. Standard output itself stays open. */
+  end(): void {
+    this.destination.end();
+  }
+
+  /** A full disk, or a reader that is gone: the process goes on. What waits is tried again with the next line. */
+  private failed({ code }: NodeJS.ErrnoException): void {
+    this.dropped++;
+    this.waitsSince = 0;
+    this.gone = code === "EPIPE";
+    this.drained?.();
+  }
+
+  flushSync(): void {
+    try {
+      this.destination.flushSync();
+    } catch {
+      // It had not opened yet, or its reader is gone: there is nobody to tell.
+    }
+  }
+}
+
+/** Ends the process. What waits is written before that, where somebody reads. */
+export function leave(code: number): never {
+  for (const output of open) {
+    // A thread of the runtime is in the middle of writing and cannot be called back: every other way to end waits for it.
+    if (output.stuck) process.kill(process.pid, "SIGKILL");
+    output.flushSync();
+  }
+  process.exit(code);
+}
