@@ -8,14 +8,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Clock } from "../../src/shared/base/clock.js";
-import { ReadBlock } from "../../src/shared/base/read-block.js";
+import { ReadBlock, type ReadBlockPool } from "../../src/shared/base/read-block.js";
 import { Keepalive } from "../../src/worker/net/keepalive.js";
 import { makeReadPools, READ_SIZES } from "../../src/worker/net/read-blocks.js";
 import { Speech, speechOf } from "../../src/worker/net/sniff.js";
 import { type Flushable, Turn } from "../../src/worker/net/turn.js";
 import { Wire } from "../../src/worker/net/wire.js";
 import { Side } from "../http2/fixture.js";
-import { data, encode, PREFACE, ping, settings } from "../support/wire/frame.js";
+import { data, encode, type Frame, headers, PREFACE, ping, settings } from "../support/wire/frame.js";
+import { block } from "../support/wire/hpack.js";
 
 const turnOver = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -42,7 +43,10 @@ class PlayedSocket {
   cork(): void {}
   uncork(): void {}
   pause(): void {}
-  resume(): void {}
+  resumed = 0;
+  resume(): void {
+    this.resumed++;
+  }
   end(): void {
     this.ended = this.writableEnded = true;
   }
@@ -60,12 +64,25 @@ class PlayedSocket {
   }
 }
 
+const request = (id: number): Frame =>
+  headers(id, block([":method", "POST"], [":scheme", "http"], [":path", `/${id}`]));
+
+/** As admission does when it has no time for one more in this turn. */
+function haltAtRequests(side: Side): void {
+  const told = side.events.headers.bind(side.events);
+  side.events.headers = (stream, ...rest) => {
+    side.connection.halted = true;
+    told(stream, ...rest);
+  };
+}
+
 interface Scene {
   wire: Wire;
   socket: PlayedSocket;
   side: Side;
   turn: Turn;
   closed: (Error | null)[];
+  pools: readonly ReadBlockPool[];
 }
 
 function scene(): Scene {
@@ -74,11 +91,12 @@ function scene(): Scene {
   const turn = new Turn(new Clock());
   const closed: (Error | null)[] = [];
   const socket = new PlayedSocket();
-  const wire = new Wire(turn, makeReadPools(), { wireClosed: (_wire, error) => closed.push(error) });
+  const pools = makeReadPools();
+  const wire = new Wire(turn, pools, { wireClosed: (_wire, error) => closed.push(error) });
   wire.connection = side.connection;
   wire.socket = socket as unknown as Socket;
   side.events.wake = () => turn.add(wire);
-  return { wire, socket, side, turn, closed };
+  return { wire, socket, side, turn, closed, pools };
 }
 
 function read(wire: Wire, bytes: Buffer): Buffer {
@@ -189,6 +207,52 @@ describe("a wire", () => {
     await turnOver();
     assert.equal(socket.parts.length, 2);
     assert.ok(socket.written.includes("second.."));
+  });
+
+  test("looks at nothing behind what halted its connection, nor reads on, until it goes on", async () => {
+    const { wire, socket, side } = scene();
+    haltAtRequests(side);
+    read(wire, Buffer.concat([1, 3, 5].map((id) => encode(request(id)))));
+    // A TLS record that was begun is delivered all the same; a cut frame in it is none yet.
+    const second = Buffer.concat([encode(request(7)), encode(ping())]);
+    read(wire, second.subarray(0, second.length - 5));
+    await turnOver();
+    assert.deepEqual([side.events.paths, socket.resumed], [["/1"], 0]);
+    for (let n = 0; n < 3; n++) {
+      wire.readOn();
+      await turnOver();
+      assert.equal(socket.resumed, 0);
+    }
+    assert.deepEqual(side.events.paths, ["/1", "/3", "/5", "/7"]);
+    wire.readOn();
+    await turnOver();
+    assert.deepEqual([socket.resumed, socket.parts.length], [1, 0]);
+    read(wire, second.subarray(second.length - 5));
+    await turnOver();
+    assert.equal(socket.written.length, 17, "its PING is answered");
+  });
+
+  test("reads what comes next into other memory than what it holds back", () => {
+    const { wire, side } = scene();
+    haltAtRequests(side);
+    const ids = Array.from({ length: 200 }, (_, n) => 2 * n + 1);
+    for (const id of ids) read(wire, encode(request(id)));
+    for (const _ of ids) wire.readOn();
+    assert.deepEqual(
+      side.events.paths,
+      ids.map((id) => `/${id}`),
+    );
+    assert.deepEqual(side.faults, []);
+  });
+
+  test("lets go of what it held back when its socket closes", () => {
+    const { wire, side, pools } = scene();
+    haltAtRequests(side);
+    const memory = read(wire, Buffer.concat([1, 3].map((id) => encode(request(id)))));
+    wire.onClose();
+    wire.readOn();
+    assert.deepEqual(side.events.paths, ["/1"]);
+    assert.equal(pools[0]!.take().buf.buffer, memory.buffer, "it is free for the next connection");
   });
 
   test("closes its socket only after everything is written", async () => {
