@@ -31,6 +31,10 @@ const firstCode = new Int32Array(LONGEST + 2);
 const firstSymbol = new Int32Array(LONGEST + 2);
 /** (length << 8) | symbol for each ten bits that begin with a short code; 0 where a longer code begins. */
 const short = new Uint16Array(1 << SHORT);
+/** What one look-up in the body of a string sees: two codes of digits and letters of most values. */
+const WIDE = 12;
+/** (symbols << 20) | (bits << 16) | (second << 8) | first for each twelve bits; 0 where a longer code begins. */
+const wide = new Int32Array(1 << WIDE);
 
 function layOut(): void {
   let code = 0;
@@ -49,6 +53,20 @@ function layOut(): void {
   firstSymbol[LONGEST + 1] = at;
 }
 layOut();
+
+function layOutWide(): void {
+  for (let bits = 0; bits < 1 << WIDE; bits++) {
+    const first = short[bits >> (WIDE - SHORT)]!;
+    if (first === 0) continue;
+    const used = first >> 8;
+    const second = short[((bits << used) & 4095) >> (WIDE - SHORT)]!;
+    const both = used + (second >> 8);
+    // The bits behind the window are taken for zeros, so a code that is cut by its end is not known yet.
+    if (second === 0 || both > WIDE) wide[bits] = (1 << 20) | (used << 16) | (first & 255);
+    else wide[bits] = (2 << 20) | (both << 16) | ((second & 255) << 8) | (first & 255);
+  }
+}
+layOutWide();
 
 /** The most octets that `length` coded octets can stand for: the shortest code has five bits. */
 export function huffmanDecodedBound(length: number): number {
@@ -76,6 +94,19 @@ export function huffmanDecode(buf: Uint8Array, start: number, end: number, out: 
   let pos = start;
   let at = 0;
   for (;;) {
+    while (held >= WIDE || pos + 2 <= end) {
+      if (held < WIDE) {
+        bits = (bits << 16) | (buf[pos]! << 8) | buf[pos + 1]!;
+        pos += 2;
+        held += 16;
+      }
+      const pair = wide[(bits >> (held - WIDE)) & 4095]!;
+      if (pair === 0) break;
+      out[at] = pair & 255;
+      if (pair >= 2 << 20) out[at + 1] = (pair >> 8) & 255;
+      at += pair >> 20;
+      held -= (pair >> 16) & 15;
+    }
     while (held <= 22 && pos < end) {
       bits = (bits << 8) | buf[pos++]!;
       held += 8;
