@@ -35,6 +35,8 @@ export class MemoTable {
   private readonly seen: Int32Array;
   private readonly mask: number;
   private hash = 0;
+  /** Under which generation a block was last remembered. */
+  private generation = -1;
 
   /** @param size number of slots, a power of two */
   constructor(size: number) {
@@ -47,9 +49,9 @@ export class MemoTable {
   find(buf: Uint8Array, start: number, end: number, generation: number, kind: number): HeaderMemo | null {
     const length = end - start;
     if (length > LONGEST) return null;
-    let hash = length ^ (kind << 24);
-    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + buf[i]!) | 0;
-    hash ^= hash >>> 15;
+    // A peer that puts something into its table with every block never meets what is remembered.
+    if (generation !== this.generation) return null;
+    const hash = hashOf(buf, start, end, kind);
     this.hash = hash;
     const memo = this.slots[hash & this.mask]!;
     if (memo === null || memo.hash !== hash || memo.generation !== generation || memo.kind !== kind) return null;
@@ -70,6 +72,10 @@ export class MemoTable {
     flaw: number,
   ): HeaderMemo | null {
     if (end - start > LONGEST || list.overflow) return null;
+    if (generation !== this.generation) {
+      this.generation = generation;
+      this.hash = hashOf(buf, start, end, kind);
+    }
     const slot = this.hash & this.mask;
     if (this.seen[slot] !== this.hash) {
       this.seen[slot] = this.hash;
@@ -86,6 +92,12 @@ export class MemoTable {
     this.slots[slot] = memo;
     return memo;
   }
+}
+
+function hashOf(buf: Uint8Array, start: number, end: number, kind: number): number {
+  let hash = (end - start) ^ (kind << 24);
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + buf[i]!) | 0;
+  return hash ^ (hash >>> 15);
 }
 
 function copyOf(list: FieldList): FieldList {

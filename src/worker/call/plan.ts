@@ -110,6 +110,8 @@ export class Plan {
   /** What its calls are counted in, and by whom is not known here (observe/). */
   tally: object | null = null;
   readonly gaps: number;
+  /** Where they stand in the caller's list. */
+  private readonly places: readonly number[];
 
   constructor(parts: PlanParts) {
     this.fields = parts.fields;
@@ -131,14 +133,13 @@ export class Plan {
     this.timeoutPlace = parts.grpc ? timeoutPlace(parts.fields, parts.names) : Timeout.NONE;
     this.timeoutMs = this.timeoutPlace === Timeout.FIXED ? fixedTimeout(parts.fields) : Number.POSITIVE_INFINITY;
     this.timed = this.timeoutPlace !== Timeout.NONE || (parts.rule !== null && parts.rule.boundMs > 0);
-    let gaps = 0;
-    let repeats = true;
-    for (const field of parts.fields) {
-      if (field === null) gaps++;
-      else if (!field.stable) repeats = false;
-    }
-    this.gaps = gaps;
-    this.repeats = repeats;
+    const places: number[] = [];
+    parts.fields.forEach((field, at) => {
+      if (field === null) places.push(at);
+    });
+    this.places = places;
+    this.gaps = places.length;
+    this.repeats = parts.fields.every((field) => field === null || field.stable);
   }
 
   /** True when `list` differs from the plan's fields only in its gaps. */
@@ -156,11 +157,21 @@ export class Plan {
 
   /** The fields that fill the gaps, in order. */
   volatileOf(list: FieldList): readonly Field[] {
-    if (this.gaps === 0) return NONE;
-    const found: Field[] = [];
-    const mine = this.fields;
-    for (let i = 0; i < mine.length; i++) if (mine[i] === null) found.push(list.fields[i]!);
-    return found;
+    const { places } = this;
+    const { fields } = list;
+    // An array that is filled one by one makes room for sixteen.
+    switch (places.length) {
+      case 0:
+        return NONE;
+      case 1:
+        return [fields[places[0]!]!];
+      case 2:
+        return [fields[places[0]!]!, fields[places[1]!]!];
+      case 3:
+        return [fields[places[0]!]!, fields[places[1]!]!, fields[places[2]!]!];
+      default:
+        return places.map((at) => fields[at]!);
+    }
   }
 }
 
