@@ -464,8 +464,8 @@ describe("the gate without a store's help", () => {
     ]);
     const key = await b.key("k", { ...rights, meta_data: { team: "red" } });
     const decision = await b.ask({ ...token(key), path: "/a/b" });
-    assert.equal(decision.rewritten, "/to/b/red");
-    assert.deepEqual(decision.strip, { headers: ["authorization"], params: ["key"], cookies: [] });
+    assert.equal(decision.ruling.rewritten, "/to/b/red");
+    assert.deepEqual(decision.ruling.strip, { headers: ["authorization"], params: ["key"], cookies: [] });
   });
 
   test("an odd spelling is refused where rights could be evaded, unless it is rewritten", async () => {

@@ -5,13 +5,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Field, FieldStore } from "../../src/shared/http2/hpack/field.js";
 import { STRIP_NOTHING } from "../../src/worker/admit/credentials/strip.js";
-import { Decision } from "../../src/worker/admit/decision.js";
+import { Decision, Ruling } from "../../src/worker/admit/decision.js";
 import { BYTES, Decisions } from "../../src/worker/call/decisions.js";
 
 const store = new FieldStore();
 const key = (text: string): Field => store.field("authorization", text);
-const decision = (verdict = 0): Decision =>
-  new Decision(verdict, 1, null, 0, 1_000, null, STRIP_NOTHING, undefined, undefined);
+const decision = (verdict = 0): Decision => new Decision(new Ruling(verdict, 1, STRIP_NOTHING), null, 0, 1_000, null);
 const ONE = [0];
 
 test("a decision is found by its credential and its scope, and by nothing else", () => {

@@ -26,6 +26,35 @@ export function sendHeaderBlock(stream: Stream, block: Uint8Array, length: numbe
   if (ends) endLocal(c, stream);
 }
 
+let joined: Uint8Array = new Uint8Array(4_096);
+
+/** As `sendHeaderBlock` for a block of two parts, the first `length` octets of `first` and all of `second`, which must not depend on the table. */
+export function sendHeaderParts(
+  stream: Stream,
+  first: Uint8Array,
+  length: number,
+  second: Uint8Array,
+  ends: boolean,
+): void {
+  const c = stream.connection;
+  const o = c.output;
+  const all = length + second.length;
+  if (all > Math.min(c.peerMaxFrame, OUTPUT_BLOCK - FRAME_HEADER)) {
+    if (all > joined.length) joined = new Uint8Array(all * 2);
+    joined.set(first.subarray(0, length));
+    joined.set(second, length);
+    return sendHeaderBlock(stream, joined, all, ends);
+  }
+  stream.headersFlight = c.flights;
+  o.reserve(FRAME_HEADER + all);
+  frameHeader(o, all, FrameType.HEADERS, Flag.END_HEADERS | (ends ? Flag.END_STREAM : 0), stream.id);
+  o.place(first, 0, length);
+  o.place(second, 0, second.length);
+  c.wake();
+  stream.lastActive = c.shared.clock.now;
+  if (ends) endLocal(c, stream);
+}
+
 function inPieces(c: Connection, id: number, block: Uint8Array, length: number, limit: number, endFlag: number): void {
   const o = c.output;
   for (let at = 0; at < length; at += limit) {

@@ -12,7 +12,7 @@ import type { ShownCertificate, StoredIds } from "./credentials/certificates.js"
 import type { FieldAccess } from "./credentials/fields.js";
 import type { JwtVerifier } from "./credentials/jwt.js";
 import type { Passwords } from "./credentials/passwords.js";
-import { Decision, type Stamp } from "./decision.js";
+import { Decision, Ruling, type Stamp } from "./decision.js";
 import { type Identity, identify } from "./identity.js";
 import type { LimitSet } from "./limits/set.js";
 import type { ApiLimits, SessionLimits } from "./limits/specs.js";
@@ -24,6 +24,7 @@ import { type AllowedUrls, compileAllowedUrls } from "./rights/allowed-urls.js";
 import { isPlainPath, withoutQuery } from "./rights/path-form.js";
 import { FORBIDDEN, IGNORED, type ListReply, REPLY } from "./rights/path-lists.js";
 import { textOf } from "./rights/rewrite-input.js";
+import type { Rulings } from "./rulings.js";
 import type { SessionCache } from "./session-cache.js";
 import type { SessionRef } from "./session-ref.js";
 import type { Trace } from "./trace.js";
@@ -39,6 +40,8 @@ export interface GateRequest {
   readonly get: FieldAccess;
   /** The leaf that the connection proved; without one, or left out, none was shown. */
   readonly certificate?: ShownCertificate | null | undefined;
+  /** Whether nobody waits for the decision any more; left out where somebody always does. */
+  readonly gone?: (() => boolean) | undefined;
 }
 
 /** Makes the counters of a decision; null when no limit holds. `session` is absent where no key counts. */
@@ -52,14 +55,17 @@ export interface Senses {
   readonly passwords: Passwords;
   readonly certificates: StoredIds;
   readonly verifiers: Map<ApiGate, JwtVerifier>;
+  readonly rulings: Rulings;
   readonly limits: LimitMaker;
   readonly readQuota: ReadQuota;
   readonly now: () => number;
   readonly wall: () => number;
 }
 
-/** A decision is looked over at least this often: keys in use are seen to be in use. */
-const MAX_AGE_MS = 60_000;
+/** A decision is looked over at least this often: keys in use are seen to be in use, before they are forgotten. */
+const MAX_AGE_MS = 150_000;
+/** Keys that came in one burst are not looked over in one. */
+const MIN_AGE_MS = 90_000;
 /** Nothing can be wrong about a denial that depends on nothing but the fields; still the memory turns over. */
 const DENIAL_MS = 10_000;
 const OWN_LIMITS_MS = 1_000;
@@ -93,7 +99,7 @@ export class Evaluation {
   }
 
   static busy(api: ApiGate, epoch: number): Decision {
-    return new Decision(verdicts.GATE_BUSY, epoch, null, 0, 0, null, api.strip, undefined, undefined);
+    return new Decision(new Ruling(verdicts.GATE_BUSY, epoch, api.strip), null, 0, 0, null);
   }
 
   /** Undefined: something must be asked first; `questions` knows what. */
@@ -185,7 +191,7 @@ export class Evaluation {
     if (reply === null) return this.#deny(verdicts.STORE_AWAY, ref);
     // No longer than what it is made of is remembered.
     const until = this.#holdsFor(Math.min(OWN_LIMITS_MS, identity.until - this.#wall));
-    return new Decision(0, this.#epoch, ref, ref.epoch, until, null, api.strip, undefined, reply);
+    return new Decision(this.#ruling(undefined, reply, null), ref, ref.epoch, until, null);
   }
 
   #refusal(ref: SessionRef, session: Session, bare: string, odd: boolean): number {
@@ -253,18 +259,16 @@ export class Evaluation {
       : undefined;
     const mine = this.#sessionLimits(ref, session, access, bare);
     const limits = this.#limits(mine, bare);
-    return new Decision(
-      0,
-      this.#epoch,
-      ref,
-      ref.epoch,
-      this.#holdsFor(Math.min(this.#maxAge(), ends - this.#wall)),
-      limits,
-      api.strip,
-      rewritten,
-      reply,
-      others.length === 0 ? null : others.map(stampOf),
-    );
+    const ruling = this.#ruling(rewritten, reply, others.length === 0 ? null : others.map(stampOf));
+    const until = this.#holdsFor(Math.min(this.#maxAge(), ends - this.#wall));
+    return new Decision(ruling, ref, ref.epoch, until, limits);
+  }
+
+  #ruling(rewritten: string | undefined, reply: ListReply | undefined, others: readonly Stamp[] | null): Ruling {
+    const { api } = this.#request;
+    if (rewritten === undefined && reply === undefined && others === null)
+      return this.#senses.rulings.of(api, 0, this.#epoch);
+    return new Ruling(0, this.#epoch, api.strip, rewritten, reply, others);
   }
 
   #admitAnyone(rewritten: string | undefined, reply: ListReply | undefined): Decision {
@@ -273,7 +277,8 @@ export class Evaluation {
     const strip = api.auth.length === 0 ? { headers: [], params: [], cookies: [] } : api.strip;
     const others = this.#organisation === null ? null : [stampOf(this.#organisation)];
     const until = this.#holdsFor(this.#maxAge());
-    return new Decision(0, this.#epoch, null, 0, until, limits, strip, rewritten, reply, others);
+    const ruling = new Ruling(0, this.#epoch, strip, rewritten, reply, others);
+    return new Decision(ruling, null, 0, until, limits);
   }
 
   /** Whoever only wants to know gets no counters. */
@@ -286,23 +291,16 @@ export class Evaluation {
 
   /** That an organisation has no record is believed for as long as that a key has none. */
   #maxAge(): number {
-    return this.#organisation !== null && this.#organisation.session === undefined ? DENIAL_MS : MAX_AGE_MS;
+    return this.#organisation !== null && this.#organisation.session === undefined
+      ? DENIAL_MS
+      : MIN_AGE_MS + Math.random() * (MAX_AGE_MS - MIN_AGE_MS);
   }
 
   #deny(verdict: number, ref: SessionRef | null = null, until = Number.POSITIVE_INFINITY): Decision {
     const passing = PASSING.includes(verdict);
     const age = Math.min(DENIAL_MS, until - this.#wall);
-    return new Decision(
-      verdict,
-      this.#epoch,
-      ref,
-      ref?.epoch ?? 0,
-      passing ? 0 : this.#holdsFor(age),
-      null,
-      this.#request.api.strip,
-      undefined,
-      undefined,
-    );
+    const ruling = this.#senses.rulings.of(this.#request.api, verdict, this.#epoch);
+    return new Decision(ruling, ref, ref?.epoch ?? 0, passing ? 0 : this.#holdsFor(age), null);
   }
 
   /** Ends of the API and of its version end every decision too. */

@@ -16,8 +16,8 @@
  *    command timeout, a fetch of JWT keys by five seconds.
  * 3. Remember decisions whose `validUntil` is not 0, denials as well (a flood of one unknown key then costs a comparison).
  * 4. Per call: `gate.holds(decision, now)`, then `decision.verdict` (deny: the row of `gate.verdicts`) or
- *    `decision.reply` (a mock), then `decision.limits?.take(now)` (see `limits/limit.ts`), nothing else.
- * 5. `decision.strip` and `decision.rewritten` enter the forwarded header list, which is made once per decision: drop
+ *    `ruling.reply` (a mock), then `decision.limits?.take(now)` (see `limits/limit.ts`), nothing else.
+ * 5. `ruling.strip` and `ruling.rewritten` enter the forwarded header list, which is made once per decision: drop
  *    `strip.headers`, `stripCookie(cookie, strip.cookies)`; the path is `rewritten`, or `stripPath(path, strip.params)`.
  *    A `rewritten` with a scheme is another service.
  * 6. `now` is the worker's monotonic clock in milliseconds, the same that the limits use.
@@ -40,6 +40,7 @@ import { Evaluation, type GateRequest, type LimitMaker, type Senses } from "./ev
 import type { GatedDefinition, GateSettings } from "./gated-definition.js";
 import { type ReadQuota, remembering } from "./own-limits.js";
 import { Questions } from "./questions.js";
+import { Rulings } from "./rulings.js";
 import { SessionCache } from "./session-cache.js";
 import type { Trace } from "./trace.js";
 import { type MessageOverrides, type VerdictRow, verdictTable } from "./verdicts.js";
@@ -95,6 +96,7 @@ export class Gate {
       passwords: new Passwords(options.passwords),
       certificates: new StoredIds(options.store, options.now, options.staleMs),
       verifiers: new Map(),
+      rulings: new Rulings(),
       limits: options.limits,
       readQuota: remembering(options.readQuota ?? (() => Promise.resolve(undefined))),
       now: options.now,
@@ -114,13 +116,8 @@ export class Gate {
   }
 
   holds(decision: Decision, now: number): boolean {
-    const session = decision.session;
-    return (
-      decision.gateEpoch === this.epoch &&
-      now < decision.validUntil &&
-      (session === null || session.epoch === decision.sessionEpoch) &&
-      (decision.others === null || stand(decision.others))
-    );
+    const { gateEpoch, others } = decision.ruling;
+    return gateEpoch === this.epoch && decision.isFresh(now) && (others === null || stand(others));
   }
 
   admit(request: GateRequest, resume: (decision: Decision) => void): Decision | typeof PENDING {

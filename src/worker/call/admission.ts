@@ -8,12 +8,12 @@ import { GrpcStatus, grpcStatusOfHttp } from "../../shared/grpc/status.js";
 import { FieldKind } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import type { FieldAccess } from "../admit/credentials/fields.js";
-import type { Decision } from "../admit/decision.js";
+import type { Decision, Ruling } from "../admit/decision.js";
 import type { Gate } from "../admit/gate.js";
 import { Guessing } from "../admit/guessing.js";
 import { verdictOf } from "../admit/limit-verdict.js";
 import type { LimitEngine } from "../admit/limits/engine.js";
-import { readHeaders } from "../admit/limits/headers.js";
+import { noRates, readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
 import * as verdicts from "../admit/verdicts.js";
@@ -197,10 +197,10 @@ export class Admission {
 
   private judge(call: Call, decision: Decision): void {
     call.decision = decision;
-    if (decision.verdict !== 0) return this.deny(call, this.gate.verdicts[decision.verdict]!);
-    if (decision.reply !== undefined) return this.reply(call, decision.reply);
-    call.prepared = preparedFor(call.plan, decision);
-    const { limits } = decision;
+    const { ruling, limits } = decision;
+    if (ruling.verdict !== 0) return this.deny(call, this.gate.verdicts[ruling.verdict]!);
+    if (ruling.reply !== undefined) return this.reply(call, ruling.reply);
+    call.prepared = preparedFor(call.plan, ruling);
     if (limits === null) return this.relay.start(call);
     const now = this.relay.now;
     const verdict = limits.take(now);
@@ -231,7 +231,7 @@ export class Admission {
     const retry = limits.retryMs(now);
     const fields: Record<string, string> = retry > 0 && kind !== QUOTA ? this.comeBack(call, retry) : {};
     if (!this.options.quotaHeaders) {
-      const values = readHeaders(limits, false, now, this.engine.offset, { limit: 0, remaining: 0, reset: 0 });
+      const values = readHeaders(limits, false, now, this.engine.offset, noRates());
       fields["x-ratelimit-limit"] = String(values.limit);
       fields["x-ratelimit-remaining"] = "0";
       fields["x-ratelimit-reset"] = String(values.reset);
@@ -258,7 +258,7 @@ export class Admission {
   }
 
   /** A list's own answer (`method_actions` reply). */
-  private reply(call: Call, reply: NonNullable<Decision["reply"]>): void {
+  private reply(call: Call, reply: NonNullable<Ruling["reply"]>): void {
     const { down, plan } = call;
     this.relay.finish(call, Origin.GATEWAY, reply.code < 400 ? GrpcStatus.OK : grpcStatusOfHttp(reply.code), "reply");
     const store = down.connection.shared.fields;

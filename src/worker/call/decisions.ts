@@ -23,14 +23,15 @@ export class Scope {
   bare: Decision | null = null;
 }
 
+/** What a call looks at stands first. */
 class Entry {
-  next: Entry | null = null;
-  used = false;
-  decision: Decision;
   readonly scope: Scope;
+  readonly others: readonly Field[] | null;
+  decision: Decision;
+  used = false;
+  next: Entry | null = null;
   /** The credential that it hangs on, and the others where the API asks for several. */
   readonly field: Field;
-  readonly others: readonly Field[] | null;
   /** Of all of them. */
   readonly bytes: number;
 
@@ -82,7 +83,7 @@ export class Decisions {
     const first = field.decision as Entry | null;
     if (first === null) return null;
     if (first.scope === scope && isSame(first.others, volatile, keys)) {
-      first.used = true;
+      if (!first.used) first.used = true;
       return first.decision;
     }
     const entry = behind(first, scope, volatile, keys);

@@ -6,7 +6,7 @@ import { Field, FieldKind, type FieldStore } from "../../shared/http2/hpack/fiel
 import type { Target } from "../../shared/model/api-definition.js";
 import { parseTarget } from "../../shared/model/target.js";
 import { STRIP_NOTHING, type StripPlan, stripCookie, stripPath } from "../admit/credentials/strip.js";
-import type { Decision } from "../admit/decision.js";
+import type { Ruling } from "../admit/decision.js";
 import type { Route } from "../route/route.js";
 import { Outgoing } from "./outgoing.js";
 import { type Plan, Prepared } from "./plan.js";
@@ -17,10 +17,10 @@ export const DROPPED: ReadonlySet<string> = new Set(["proxy-authorization", "pro
 /** Rewritten paths of one plan that are kept: meta data of keys may make as many as there are keys. */
 const REWRITES = 8;
 
-/** What is forwarded under `decision`, which lets the call through; null where nobody decides. */
-export function preparedFor(plan: Plan, decision: Decision | null): Prepared {
-  const strip = decision === null ? STRIP_NOTHING : decision.strip;
-  const rewritten = decision === null ? undefined : decision.rewritten;
+/** What is forwarded under `ruling`, which lets the call through; null where nobody decides. */
+export function preparedFor(plan: Plan, ruling: Ruling | null): Prepared {
+  const strip = ruling === null ? STRIP_NOTHING : ruling.strip;
+  const rewritten = ruling === null ? undefined : ruling.rewritten;
   const last = plan.prepared;
   if (last !== null && last.strip === strip && last.rewritten === rewritten) return last;
   const found = plan.rewrites?.find((each) => each.strip === strip && each.rewritten === rewritten);

@@ -11,7 +11,7 @@ import type { FieldList } from "../../shared/http2/hpack/field-list.js";
 import { ErrorCode, Flag } from "../../shared/http2/protocol.js";
 import { resetStream } from "../../shared/http2/send-control.js";
 import { giveCredit, resetAfterQueue, sendData } from "../../shared/http2/send-data.js";
-import { sendHeaderBlock } from "../../shared/http2/send-headers.js";
+import { sendHeaderBlock, sendHeaderParts } from "../../shared/http2/send-headers.js";
 import { Ended, type Stream } from "../../shared/http2/stream.js";
 import { State } from "../../shared/http2/stream-state.js";
 import type { Caller } from "../downstream/caller.js";
@@ -76,14 +76,15 @@ export class ServiceEvents implements ConnectionEvents {
     if (down.state === State.CLOSED) return;
     const c = down.connection;
     const { rates } = this.relay.admission!;
-    const length = rates.encode(call);
+    rates.encode(call);
     if (rates.has(list)) {
       const fields = rates.without(list);
-      sendTwo(down, c.encoder.out, c.encoder.encode(fields, fields.length), rates.block, length, end);
+      const length = c.encoder.encode(fields, fields.length);
+      sendHeaderParts(down, c.encoder.out, length, rates.block, end);
       return;
     }
     const base = blockFor(down, list, memo);
-    sendTwo(down, base, blockLength, rates.block, length, end);
+    sendHeaderParts(down, base, blockLength, rates.block, end);
   }
 
   /** A response whose definition changes its fields: what all calls get is encoded once, this call's own behind it. */
@@ -96,22 +97,24 @@ export class ServiceEvents implements ConnectionEvents {
     const ownRates = rates?.has(list) === true;
     const known = memo === null || ownRates ? null : answer.blocks.find(memo, encoder.generation);
     const tailLength = this.tailOf(call, answer, rates);
-    if (known !== null) return sendTwo(down, known, known.length, tail, tailLength, end);
+    const more = tail.subarray(0, tailLength);
+    if (known !== null) return sendHeaderParts(down, known, known.length, more, end);
     const kept = ownRates ? rates.without(list) : list.fields;
     const fields = answer.changed(kept, ownRates ? kept.length : list.length);
     const length = encoder.encode(fields, fields.length);
     if (memo !== null && !ownRates && !encoder.lastInserted)
       answer.blocks.remember(memo, encoder.generation, encoder.out.slice(0, length));
-    sendTwo(down, encoder.out, length, tail, tailLength, end);
+    sendHeaderParts(down, encoder.out, length, more, end);
   }
 
   /** Leaves in `tail` what only this call gets, the values of its limits last. @returns its length */
   private tailOf(call: Call, answer: BoundAnswer, rates: RateFields | null): number {
     if (rates === null) return answer.tail(call, 0);
-    const length = rates.encode(call);
-    const at = answer.tail(call, length);
-    for (let i = 0; i < length; i++) tail[at + i] = rates.block[i]!;
-    return at + length;
+    rates.encode(call);
+    const { block } = rates;
+    const at = answer.tail(call, block.length);
+    tail.set(block, at);
+    return at + block.length;
   }
 
   trailers(up: Stream, list: FieldList, memo: HeaderMemo | null): void {
@@ -340,17 +343,6 @@ function sendList(down: Stream, list: FieldList, memo: HeaderMemo | null, ends: 
   if (down.state === State.CLOSED) return;
   const block = blockFor(down, list, memo);
   sendHeaderBlock(down, block, blockLength, ends);
-}
-
-let joined: Uint8Array = new Uint8Array(4_096);
-
-/** One header block of two parts; the second must not depend on the table. */
-function sendTwo(down: Stream, one: Uint8Array, n: number, two: Uint8Array, m: number, ends: boolean): void {
-  if (down.state === State.CLOSED) return;
-  if (n + m > joined.length) joined = new Uint8Array((n + m) * 2);
-  for (let i = 0; i < n; i++) joined[i] = one[i]!;
-  for (let i = 0; i < m; i++) joined[n + i] = two[i]!;
-  sendHeaderBlock(down, joined, n + m, ends);
 }
 
 function sendFields(down: Stream, fields: readonly Field[], ends: boolean): void {

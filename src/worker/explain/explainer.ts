@@ -77,7 +77,7 @@ async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]):
       },
       tracing,
     );
-    const admitted = decision.verdict === 0 && decision.reply === undefined;
+    const admitted = decision.verdict === 0 && decision.ruling.reply === undefined;
     const used = admitted
       ? await tracing.tellLimits((key, quota) => gatehouse.counter(key, quota), Date.now())
       : undefined;
@@ -89,12 +89,17 @@ async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]):
       steps.push({ what: "decides", says: deciderOf({ ...refusal, key: decision.session }) });
       return refusedBy(gatehouse.gate.verdicts[verdict]!);
     }
-    if (decision.reply !== undefined) {
-      steps.push({ what: "answer", says: `the gateway answers by itself, with HTTP ${decision.reply.code}` });
-      return { ...FORWARDED, forwarded: false, http: decision.reply.code, message: "answered by the definition" };
+    if (decision.ruling.reply !== undefined) {
+      steps.push({ what: "answer", says: `the gateway answers by itself, with HTTP ${decision.ruling.reply.code}` });
+      return {
+        ...FORWARDED,
+        forwarded: false,
+        http: decision.ruling.reply.code,
+        message: "answered by the definition",
+      };
     }
   }
-  const prepared = preparedFor(plan, decision);
+  const prepared = preparedFor(plan, decision === null ? null : decision.ruling);
   steps.push(...changeSteps(plan, prepared));
   steps.push(...callRuleSteps(plan, parts.question));
   steps.push(...targetSteps(plan, prepared));

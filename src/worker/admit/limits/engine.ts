@@ -6,7 +6,8 @@
 
 import type { Counters } from "../../../shared/counters/counters.js";
 import { Flights } from "./flights.js";
-import { ADMIT, DENY, KEEP, type Lender, type Limit, QUOTA, SPARE, UNAVAILABLE, WAIT } from "./limit.js";
+import type { Ledger } from "./ledger.js";
+import { ADMIT, DENY, type Lender, type Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
 import { Members } from "./members.js";
 import { Recalls } from "./recalls.js";
 import { Registry } from "./registry.js";
@@ -131,6 +132,11 @@ export class LimitEngine implements Lender, Queue {
   recheck(key: string): void {
     const limit = this.#registry.find(key);
     if (limit !== undefined) limit.deniedUntil = 0;
+  }
+
+  /** Where the numbers of the leases stand. */
+  get ledger(): Ledger {
+    return this.#registry.ledger;
   }
 
   get size(): number {
@@ -424,12 +430,10 @@ export class LimitEngine implements Lender, Queue {
   #review(now: number): void {
     if (this.down) return;
     let spares = SPARES_PER_TICK;
-    this.#registry.review((limit) => {
+    this.#registry.review(now, (limit, surplus) => {
       if (limit.inFlight || limit.queued) return;
-      const found = limit.review(now);
-      if (found === KEEP) return;
-      if (found === SPARE && spares-- <= 0) return;
-      limit.release();
+      if (!limit.isMissed(surplus) && spares-- <= 0) return;
+      limit.release(surplus);
       this.#flights.addLater(limit);
     });
   }

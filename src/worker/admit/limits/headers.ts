@@ -4,21 +4,13 @@
  * Runs: once per call that was let in.
  */
 
-import { type Limit, QUOTA } from "./limit.js";
-import type { Counted, LimitSet } from "./set.js";
+import type { Counted, LimitSet, RateValues } from "./set.js";
 
-export interface RateHeaders {
-  limit: number;
-  remaining: number;
-  /** Unix seconds; 0: never, or no limit. */
-  reset: number;
-}
+export type RateHeaders = RateValues;
 
-/**
- * Into `out`, which the caller keeps. `offset` is the engine's: the store's clock minus the worker's.
- * `remaining` is what was left at the last answer of the store plus what this worker holds: other workers' uses since
- * then are not in it.
- */
+export const noRates = (): RateHeaders => ({ limit: 0, remaining: 0, reset: 0 });
+
+/** Into `out`, which the caller keeps. `offset` is the engine's: the store's clock minus the worker's. */
 export function readHeaders(
   set: LimitSet,
   quotas: boolean,
@@ -29,25 +21,9 @@ export function readHeaders(
   out.limit = 0;
   out.remaining = 0;
   out.reset = 0;
-  if (!quotas && set.counted.length > 0) {
-    fromCounted(set.counted[0]!, offset, out);
-    return out;
-  }
-  const { leases } = set;
-  for (let i = 0; i < leases.length; i++) {
-    const lease = leases[i]!;
-    if ((lease.kind === QUOTA) !== quotas) continue;
-    fromLease(lease, now + offset, out);
-    break;
-  }
+  if (!quotas && set.counted.length > 0) fromCounted(set.counted[0]!, offset, out);
+  else set.read(quotas, now + offset, out);
   return out;
-}
-
-function fromLease(lease: Limit, storeNow: number, out: RateHeaders): void {
-  const goes = lease.end === 0 || lease.end > storeNow;
-  out.limit = lease.limit;
-  out.remaining = goes ? Math.max(0, lease.left + lease.units) : lease.limit;
-  out.reset = Math.ceil(lease.end / 1_000);
 }
 
 function fromCounted(counted: Counted, offset: number, out: RateHeaders): void {

@@ -22,18 +22,22 @@
  *   beside what is left, are they given back at a steady pace instead; whoever runs dry then recalls them at once.
  */
 
+import type { Ask } from "../../../shared/counters/exchange.js";
+import * as reply from "../../../shared/counters/exchange.js";
 import {
-  type Ask,
-  AT,
-  AWAY,
-  BIRTH,
+  AHEAD,
+  AHEAD_FROM,
   END,
-  GRANTED,
-  LEAVING,
+  FIRST_ROW,
+  HORIZON_MS,
+  LAST_USE,
   LEFT,
-  MINE,
-  TTL,
-} from "../../../shared/counters/exchange.js";
+  type Ledger,
+  LIMIT,
+  UNITS,
+  UNTIL,
+  USED,
+} from "./ledger.js";
 import type { Waiting } from "./waiting.js";
 
 export const ADMIT = 0;
@@ -47,34 +51,15 @@ export const RATE = 0;
 export const QUOTA = 1;
 export const API_RATE = 2;
 
-/**
- * Leases are sized for the demand of this long, as far as the rest allows it: ten thousand keys with a few calls a second
- * each must not ask at every second call.
- */
-const HORIZON_MS = 8_000;
 const WANT_MAX = 65_536;
-/** A lease of a large limit is at least so large, whatever the demand, but only this part of the limit. */
-const LEAST = 64;
-const LEAST_PART = 4_096;
 /** Held units are a trifle when so many times as many are left for everybody. */
 const TRIFLE_PART = 64;
 /** A recall takes what was not touched for this long. */
 const RECALL_IDLE_MS = 100;
 /** A lease that lasts shorter is renewed at once, a longer one with the next report of anybody. */
 const SHORT_LEASE_MS = 1_000;
-/** Leases smaller than this are not renewed ahead: their calls stand at the edge of the limit anyway. */
-const AHEAD_FROM = 8;
 /** A refusal is remembered this long: a killed worker's units or an operator's reset are found at the next look. */
 const DENIAL_MS = 1_000;
-/** With a review behind it: back within a second. */
-const IDLE_MS = 750;
-
-/** What a review found. */
-export const KEEP = 0;
-/** Units to give back, when there is time. */
-export const SPARE = 1;
-/** Units that others may miss. */
-export const SURPLUS = 2;
 
 /** What a limit needs of its engine, at the edges of a lease. */
 export interface Lender {
@@ -97,31 +82,20 @@ export class Limit implements Ask {
   readonly holder: string;
   readonly kind: number;
   readonly aligned: boolean;
-  limit: number;
   perMs: number;
+  /** Where its numbers stand. */
+  row: number;
 
-  /** Units at hand, and the moment on the worker's clock from which they are void. */
-  units = 0;
-  until = 0;
-  /** At this many units left the next lease is asked for; -1 never. */
-  ahead = -1;
-  used = 0;
-  lastUse = 0;
   /** No unit can come free before this moment: all are used, none is lent out. */
   deniedUntil = 0;
-  /** A lease without the store: no more than this share until then. */
-  insuredUntil = 0;
 
-  // What the next report says (see Ask).
+  // What the next report says (see Ask), with `limit` and `end` of the row.
   need = 0;
   want = 0;
   held = 0;
   mine = 0;
   birth = 0;
-  end = 0;
 
-  /** What the last answer said, for the headers and for the time without the store. */
-  left = 0;
   dry = false;
   /** The last answer had nothing left, while others hold units that they may give back. */
   lent = false;
@@ -137,27 +111,106 @@ export class Limit implements Ask {
   first: Waiting | undefined = undefined;
   last: Waiting | undefined = undefined;
   waiting = 0;
-  /** Place in the engine's list. */
-  place = -1;
 
   #granted = 0;
   #askedAt = 0;
   #usedAtAsk = 0;
-  #usedAtReview = 0;
-  #reviewedAt = 0;
-  #surplus = 0;
-  /** Units the store believes to be held here unused. */
-  #told = 0;
+  #ledger: Ledger;
   readonly #lender: Lender;
 
-  constructor(key: string, holder: string, kind: number, numbers: LimitNumbers, lender: Lender) {
+  constructor(key: string, holder: string, kind: number, numbers: LimitNumbers, lender: Lender, ledger: Ledger) {
     this.key = key;
     this.holder = holder;
     this.kind = kind;
     this.aligned = kind !== QUOTA;
-    this.limit = numbers.limit;
     this.perMs = numbers.perMs;
     this.#lender = lender;
+    this.#ledger = ledger;
+    this.row = ledger.open(numbers.limit);
+  }
+
+  /** Units at hand. */
+  get units(): number {
+    return this.#ledger.doubles[this.row + UNITS]!;
+  }
+
+  set units(value: number) {
+    this.#ledger.doubles[this.row + UNITS] = value;
+  }
+
+  /** From then on, on the worker's clock, they are void. */
+  get until(): number {
+    return this.#ledger.doubles[this.row + UNTIL]!;
+  }
+
+  set until(value: number) {
+    this.#ledger.doubles[this.row + UNTIL] = value;
+  }
+
+  get lastUse(): number {
+    return this.#ledger.doubles[this.row + LAST_USE]!;
+  }
+
+  set lastUse(value: number) {
+    this.#ledger.doubles[this.row + LAST_USE] = value;
+  }
+
+  get left(): number {
+    return this.#ledger.doubles[this.row + LEFT]!;
+  }
+
+  set left(value: number) {
+    this.#ledger.doubles[this.row + LEFT] = value;
+  }
+
+  get end(): number {
+    return this.#ledger.doubles[this.row + END]!;
+  }
+
+  set end(value: number) {
+    this.#ledger.doubles[this.row + END] = value;
+  }
+
+  get limit(): number {
+    return this.#ledger.doubles[this.row + LIMIT]!;
+  }
+
+  set limit(value: number) {
+    this.#ledger.doubles[this.row + LIMIT] = value;
+  }
+
+  /** Modulo 2^32. */
+  get used(): number {
+    return this.#ledger.ints[2 * this.row + USED]!;
+  }
+
+  set used(value: number) {
+    this.#ledger.ints[2 * this.row + USED] = value;
+  }
+
+  get ahead(): number {
+    return this.#ledger.ints[2 * this.row + AHEAD]!;
+  }
+
+  set ahead(value: number) {
+    this.#ledger.ints[2 * this.row + AHEAD] = value;
+  }
+
+  get insuredUntil(): number {
+    return this.#ledger.insuredUntil(this.row);
+  }
+
+  set insuredUntil(until: number) {
+    this.#ledger.insure(this.row, until);
+  }
+
+  /** It is forgotten: its row may be another's from now on, and what is still to be said of it stands in a copy. */
+  evict(): void {
+    this.evicted = true;
+    const own = this.#ledger.copy(this.row);
+    this.#ledger.close(this.row);
+    this.#ledger = own;
+    this.row = FIRST_ROW;
   }
 
   take(now: number): number {
@@ -165,10 +218,14 @@ export class Limit implements Ask {
       this.units -= 1;
       this.used += 1;
       this.lastUse = now;
-      if (this.units === this.ahead) this.#lender.renew(this, now - this.#askedAt < SHORT_LEASE_MS);
+      if (this.units === this.ahead) this.renewAhead(now);
       return ADMIT;
     }
     return this.#edge(now);
+  }
+
+  renewAhead(now: number): void {
+    this.#lender.renew(this, now - this.#askedAt < SHORT_LEASE_MS);
   }
 
   /** In the turn of the `take` it undoes, with the same `now`. */
@@ -191,7 +248,7 @@ export class Limit implements Ask {
     this.need = Math.min(room, this.pledged);
     this.want = this.pledged > 0 || this.wanting ? Math.min(room, this.#size(now)) : 0;
     // What is needed by calls that still stand behind another limit is held until they come through.
-    this.held = this.evicted ? LEAVING : this.units + Math.max(0, this.need - this.waiting);
+    this.held = this.evicted ? reply.LEAVING : this.units + Math.max(0, this.need - this.waiting);
     this.pledged = 0;
     this.wanting = false;
     this.#askedAt = now;
@@ -205,63 +262,56 @@ export class Limit implements Ask {
   /** What the demand since the last report would use up in a horizon, but no more than double of what was lent before. */
   #size(now: number): number {
     const horizon = this.perMs > 0 ? Math.min(HORIZON_MS, this.perMs) : HORIZON_MS;
-    const demand = ((this.used - this.#usedAtAsk) * horizon) / Math.max(1, now - this.#askedAt);
-    return Math.max(this.#least(), Math.min(Math.ceil(demand), 2 * this.#granted + this.pledged, WANT_MAX));
+    const demand = (((this.used - this.#usedAtAsk) | 0) * horizon) / Math.max(1, now - this.#askedAt);
+    return Math.max(
+      this.#ledger.least(this.row),
+      Math.min(Math.ceil(demand), 2 * this.#granted + this.pledged, WANT_MAX),
+    );
   }
 
   /** `sentAt`: the worker's clock when the report left; the window ends at least `TTL` after that. */
-  apply(reply: ArrayLike<number>, at: number, sentAt: number, now: number): void {
+  apply(answer: ArrayLike<number>, at: number, sentAt: number, now: number): void {
     this.unsure = false;
-    const granted = reply[at + GRANTED]!;
-    const ttl = reply[at + TTL]!;
+    const granted = answer[at + reply.GRANTED]!;
+    const ttl = answer[at + reply.TTL]!;
     const until = ttl < 0 ? Number.POSITIVE_INFINITY : sentAt + ttl;
-    const sameWindow = reply[at + BIRTH] === this.birth && reply[at + END] === this.end;
-    const stillCounted = sameWindow || this.end === 0 || this.end > reply[at + AT]!;
+    const sameWindow = answer[at + reply.BIRTH] === this.birth && answer[at + reply.END] === this.end;
+    const stillCounted = sameWindow || this.end === 0 || this.end > answer[at + reply.AT]!;
     const dropped = now < this.until && stillCounted ? 0 : this.units;
     this.units += granted - dropped;
-    this.mine = reply[at + MINE]! - (stillCounted ? dropped : 0);
-    this.birth = reply[at + BIRTH]!;
-    this.end = reply[at + END]!;
-    this.left = reply[at + LEFT]!;
+    this.mine = answer[at + reply.MINE]! - (stillCounted ? dropped : 0);
+    this.birth = answer[at + reply.BIRTH]!;
+    this.end = answer[at + reply.END]!;
+    this.left = answer[at + reply.LEFT]!;
     // Both moments are before the window's end; the later one is the better guess.
     this.until = sameWindow ? Math.max(until, this.until) : until;
     this.dry = this.left === 0;
-    this.lent = this.dry && reply[at + AWAY]! > 0;
+    this.lent = this.dry && answer[at + reply.AWAY]! > 0;
     this.deniedUntil = this.dry && !this.lent ? Math.min(this.until, now + DENIAL_MS) : 0;
     if (granted > 0) this.#granted = granted;
-    this.#told = Math.max(0, this.held) + granted - Math.min(granted, this.need);
+    this.#ledger.tell(this.row, Math.max(0, this.held) + granted - Math.min(granted, this.need));
     this.ahead = granted >= AHEAD_FROM && this.left > 0 ? granted >> 2 : -1;
   }
 
-  /** Every now and then: is there something to give back? What is found goes with `release`, now or after a later review. */
-  review(now: number): number {
-    const recent = this.used - this.#usedAtReview;
-    const elapsed = now - this.#reviewedAt;
-    this.#usedAtReview = this.used;
-    this.#reviewedAt = now;
-    if (now >= this.until || now < this.insuredUntil) return KEEP;
-    this.#surplus = this.#surplusOf(recent, elapsed, now);
-    if (this.#surplus > 0) return this.#surplus * TRIFLE_PART > this.left ? SURPLUS : SPARE;
-    return this.units === 0 && this.#told > 0 && recent === 0 && now - this.lastUse >= IDLE_MS ? SPARE : KEEP;
+  /** Would others miss what is given back, or is it a trifle that can wait? */
+  isMissed(surplus: number): boolean {
+    return surplus * TRIFLE_PART > this.left;
   }
 
-  /** Takes out of the lease what the review of this very moment found; the next report says so. */
-  release(): void {
-    this.units -= this.#surplus;
-    this.mine -= this.#surplus;
-    if (this.#surplus > 0) this.ahead = -1;
-    if (this.#surplus > 0 && this.units > 0) this.#granted >>= 1;
-    this.#surplus = 0;
+  /** Takes out of the lease what a review of this very moment found; the next report says so. */
+  release(surplus: number): void {
+    if (surplus <= 0) return;
+    this.units -= surplus;
+    this.mine -= surplus;
+    this.ahead = -1;
+    if (this.units > 0) this.#granted >>= 1;
   }
 
   /** Somebody ran dry. Units that lie here untouched go; answers whether there is something to report. */
   recall(now: number): boolean {
     if (now >= this.until || now < this.insuredUntil || this.waiting > 0) return false;
-    if (now - this.lastUse >= RECALL_IDLE_MS) {
-      this.#surplus = this.units;
-      this.release();
-    }
-    return this.#told > 0;
+    if (now - this.lastUse >= RECALL_IDLE_MS) this.release(this.units);
+    return this.#ledger.told(this.row) > 0;
   }
 
   /** Everything unused, because the limit or the worker ends. Answers whether there is something to report. */
@@ -270,17 +320,6 @@ export class Limit implements Ask {
     this.mine -= this.units;
     this.units = 0;
     return this.birth > 0 && now < this.until;
-  }
-
-  #least(): number {
-    return Math.min(LEAST, Math.floor(this.limit / LEAST_PART));
-  }
-
-  #surplusOf(recent: number, elapsed: number, now: number): number {
-    if (this.units === 0) return 0;
-    if (recent === 0) return now - this.lastUse >= IDLE_MS ? this.units : 0;
-    const expected = Math.ceil((recent * HORIZON_MS) / Math.max(1, elapsed));
-    return this.units > 2 * expected + Math.max(AHEAD_FROM, this.#least()) ? this.units - expected : 0;
   }
 
   /** Units whose window is over here go back; if it is over at the store as well, nobody listens, which is right. */

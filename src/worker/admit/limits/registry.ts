@@ -4,6 +4,7 @@
  * Runs: once per set of limits that is built; a part of the list once per tick.
  */
 
+import { Ledger, placeOf, rowAt } from "./ledger.js";
 import { type Lender, Limit } from "./limit.js";
 import type { LimitSet } from "./set.js";
 
@@ -31,7 +32,9 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #byKey = new Map<string, Limit>();
-  readonly #limits: Limit[] = [];
+  readonly ledger = new Ledger();
+  /** By the places of their rows; a place may be empty. */
+  readonly #limits: (Limit | undefined)[] = [];
   /** Limits made so far: each has a holder's name of its own. */
   #lives = 0;
   #hand = 0;
@@ -42,11 +45,11 @@ export class Registry {
   }
 
   get size(): number {
-    return this.#limits.length;
+    return this.#byKey.size;
   }
 
-  get all(): readonly Limit[] {
-    return this.#limits;
+  get all(): Iterable<Limit> {
+    return this.#byKey.values();
   }
 
   find(key: string): Limit | undefined {
@@ -65,25 +68,30 @@ export class Registry {
 
   /** A set may be kept longer than its limits. */
   revive(set: LimitSet): void {
-    for (const [index, lease] of set.leases.entries()) if (lease.evicted) set.leases[index] = this.get(lease);
+    if (!set.leases.some((lease) => lease.evicted)) return;
+    set.replace(set.leases.map((lease) => (lease.evicted ? this.get(lease) : lease)));
   }
 
-  /** The part of the list whose turn it is. */
-  review(visit: (limit: Limit) => void): void {
+  /** Looks at the part of the list whose turn it is; `visit` hears of those that have something to give back, or to say. */
+  review(now: number, visit: (limit: Limit, surplus: number) => void): void {
     const part = Math.min(REVIEW_MAX, Math.ceil(this.#limits.length / REVIEW_PARTS));
     for (let i = 0; i < part; i++) {
       if (this.#reviewed >= this.#limits.length) this.#reviewed = 0;
-      visit(this.#limits[this.#reviewed++]!);
+      const place = this.#reviewed++;
+      const surplus = this.ledger.surplus(rowAt(place), now);
+      if (surplus === 0) continue;
+      const limit = this.#limits[place];
+      if (limit !== undefined) visit(limit, surplus);
     }
   }
 
   #make({ key, kind, limit: units, perMs }: Wanted): Limit {
     const { worker, max, clock, lender } = this.#options;
-    if (this.#limits.length >= max) this.#evict();
+    if (this.#byKey.size >= max) this.#evict();
     this.#lives += 1;
-    const limit = new Limit(key, `${worker}.${this.#lives}`, kind, { limit: units, perMs }, lender);
+    const limit = new Limit(key, `${worker}.${this.#lives}`, kind, { limit: units, perMs }, lender, this.ledger);
     limit.lastUse = clock();
-    limit.place = this.#limits.push(limit) - 1;
+    this.#limits[placeOf(limit.row)] = limit;
     this.#byKey.set(key, limit);
     return limit;
   }
@@ -93,19 +101,15 @@ export class Registry {
     let victim: Limit | undefined;
     for (let i = 0, seen = 0; i < this.#limits.length && seen < EVICTION_SAMPLE; i++) {
       this.#hand = (this.#hand + 1) % this.#limits.length;
-      const limit = this.#limits[this.#hand]!;
-      if (limit.inFlight || limit.queued || limit.waiting > 0) continue;
+      const limit = this.#limits[this.#hand];
+      if (limit === undefined || limit.inFlight || limit.queued || limit.waiting > 0) continue;
       seen += 1;
       if (victim === undefined || limit.lastUse < victim.lastUse) victim = limit;
     }
     if (victim === undefined) return;
-    const last = this.#limits.pop()!;
-    if (last !== victim) {
-      this.#limits[victim.place] = last;
-      last.place = victim.place;
-    }
+    this.#limits[placeOf(victim.row)] = undefined;
     this.#byKey.delete(victim.key);
-    victim.evicted = true;
+    victim.evict();
     if (victim.close(this.#options.clock())) this.#options.retired(victim);
   }
 }

@@ -4,6 +4,7 @@
  * Runs: `take` once per call.
  */
 
+import { AHEAD, END, LAST_USE, LEFT, type Ledger, LIFE, LIMIT, UNITS, UNTIL, USED } from "./ledger.js";
 import { ADMIT, DENY, type Limit, QUOTA, WAIT } from "./limit.js";
 import { type Caller, Waiting } from "./waiting.js";
 
@@ -35,29 +36,64 @@ export const NO_THROTTLE: Throttle = { intervalMs: 0, tries: 0 };
 
 /** What a set needs of its engine. */
 export interface Queue {
+  readonly ledger: Ledger;
   wait(waiting: Waiting, now: number): void;
 }
 
+/** The values of a limit for the X-RateLimit-* fields. */
+export interface RateValues {
+  limit: number;
+  remaining: number;
+  /** The window's end, unix seconds; 0: never, or no limit. */
+  reset: number;
+}
+
+const NO_ROW = -1;
+
 export class LimitSet {
-  /** Counted by leases, in the order in which they are to refuse. An evicted one is replaced by the engine. */
-  readonly leases: Limit[];
+  // First what every call reads: in a cache line or two, among thousands of sets.
+  readonly #queue: Queue;
+  /** The rows of the only two leases, and their lives; without a first row the leases are asked one by one. */
+  #first = NO_ROW;
+  #firstLife = 0;
+  #second = NO_ROW;
+  #secondLife = 0;
+  #quotas: readonly boolean[] = NONE;
   readonly counted: readonly Counted[];
   readonly throttle: Throttle;
+  #leases: readonly Limit[] = [];
   /** After DENY: which limit refused. */
   denied: Limit | Counted | undefined = undefined;
   /** After WAIT: which lease has to be asked for. */
   blocked: Limit | undefined = undefined;
-  readonly #queue: Queue;
 
-  constructor(leases: Limit[], counted: readonly Counted[], throttle: Throttle, queue: Queue) {
-    this.leases = leases;
-    this.counted = counted;
+  constructor(leases: readonly Limit[], counted: readonly Counted[], throttle: Throttle, queue: Queue) {
+    this.counted = counted.length === 0 ? NOT_COUNTED : counted;
     this.throttle = throttle;
     this.#queue = queue;
+    this.replace(leases);
+  }
+
+  /** Counted by leases, in the order in which they are to refuse. One that was evicted refuses until it is replaced. */
+  get leases(): readonly Limit[] {
+    return this.#leases;
+  }
+
+  replace(leases: readonly Limit[]): void {
+    this.#leases = leases;
+    this.#quotas = kindsOf(leases);
+    const { ints } = this.#queue.ledger;
+    const few = leases.length === 1 || leases.length === 2;
+    this.#first = few && !leases[0]!.evicted ? leases[0]!.row : NO_ROW;
+    if (this.#first !== NO_ROW) this.#firstLife = ints[2 * this.#first + LIFE]!;
+    // A second row that is the first again stands for none.
+    this.#second = leases.length === 2 ? leases[1]!.row : this.#first;
+    if (leases.length === 2 && (leases[1]!.evicted || leases[1] === leases[0])) this.#first = NO_ROW;
+    if (this.#second !== NO_ROW) this.#secondLife = ints[2 * this.#second + LIFE]!;
   }
 
   take(now: number): number {
-    if (this.counted.length > 0) return this.#isRefused(now) ? DENY : WAIT;
+    if (this.counted !== NOT_COUNTED) return this.#isRefused(now) ? DENY : WAIT;
     const verdict = this.takeLeases(now);
     if (verdict === DENY && this.throttle.tries > 0 && this.denied?.kind !== QUOTA) return WAIT;
     return verdict;
@@ -65,7 +101,19 @@ export class LimitSet {
 
   /** The leased part alone; for the engine, which has asked about the counted part before. */
   takeLeases(now: number): number {
-    const leases = this.leases;
+    const { doubles, ints } = this.#queue.ledger;
+    const [first, second] = [this.#first, this.#second];
+    if (first === NO_ROW || !holds(doubles, ints, first, this.#firstLife, now)) return this.#takeEach(now);
+    if (second !== first) {
+      if (!holds(doubles, ints, second, this.#secondLife, now)) return this.#takeEach(now);
+      if (use(doubles, ints, second, now)) this.#leases[1]!.renewAhead(now);
+    }
+    if (use(doubles, ints, first, now)) this.#leases[0]!.renewAhead(now);
+    return ADMIT;
+  }
+
+  #takeEach(now: number): number {
+    const leases = this.#leases;
     for (let i = 0; i < leases.length; i++) {
       const verdict = leases[i]!.take(now);
       if (verdict === ADMIT) continue;
@@ -75,6 +123,25 @@ export class LimitSet {
       return verdict;
     }
     return ADMIT;
+  }
+
+  /**
+   * Of the first lease that is a quota, or is none. `remaining` is what was left at the last answer of the store plus what this worker
+   * holds: what other workers used since then is not in it. Without such a lease `out` stays as it is.
+   */
+  read(quota: boolean, storeNow: number, out: RateValues): void {
+    const at = this.#quotas.indexOf(quota);
+    if (at < 0) return;
+    const { doubles, ints } = this.#queue.ledger;
+    const [row, life] = at === 0 ? [this.#first, this.#firstLife] : [this.#second, this.#secondLife];
+    if (this.#first === NO_ROW || ints[2 * row + LIFE] !== life) fill(out, this.#leases[at]!, storeNow);
+    else {
+      const end = doubles[row + END]!;
+      const limit = doubles[row + LIMIT]!;
+      out.limit = limit;
+      out.reset = Math.ceil(end / 1_000);
+      out.remaining = goes(end, storeNow) ? Math.max(0, doubles[row + LEFT]! + doubles[row + UNITS]!) : limit;
+    }
   }
 
   /** After WAIT. The answer may come before this returns. */
@@ -96,16 +163,58 @@ export class LimitSet {
   }
 
   #undo(count: number): void {
-    for (let i = 0; i < count; i++) this.leases[i]!.giveBack();
+    for (let i = 0; i < count; i++) this.#leases[i]!.giveBack();
   }
 
   /** A lease that is known to refuse: the counted limits need not be asked. */
   #isRefused(now: number): boolean {
-    for (const lease of this.leases) {
+    for (const lease of this.#leases) {
       if (now >= lease.deniedUntil || lease.units > 0) continue;
       this.denied = lease;
       return lease.kind === QUOTA || this.throttle.tries === 0;
     }
     return false;
   }
+}
+
+const NOT_COUNTED: readonly Counted[] = [];
+const NONE: readonly boolean[] = [];
+/** Which leases are quotas, as one of a few lists that all sets share. */
+const KINDS: readonly (readonly boolean[])[] = [
+  NONE,
+  [false],
+  [true],
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true],
+];
+
+function kindsOf(leases: readonly Limit[]): readonly boolean[] {
+  const kinds = leases.map((lease) => lease.kind === QUOTA);
+  const known = KINDS.find((each) => each.length === kinds.length && each.every((kind, n) => kind === kinds[n]));
+  return known ?? kinds;
+}
+
+function goes(end: number, storeNow: number): boolean {
+  return end === 0 || end > storeNow;
+}
+
+function fill(out: RateValues, lease: Limit, storeNow: number): void {
+  out.limit = lease.limit;
+  out.reset = Math.ceil(lease.end / 1_000);
+  out.remaining = goes(lease.end, storeNow) ? Math.max(0, lease.left + lease.units) : lease.limit;
+}
+
+function holds(doubles: Float64Array, ints: Int32Array, row: number, life: number, now: number): boolean {
+  return ints[2 * row + LIFE] === life && doubles[row + UNITS]! > 0 && now < doubles[row + UNTIL]!;
+}
+
+/** @returns true when the next lease is to be asked for */
+function use(doubles: Float64Array, ints: Int32Array, row: number, now: number): boolean {
+  const units = doubles[row + UNITS]! - 1;
+  doubles[row + UNITS] = units;
+  doubles[row + LAST_USE] = now;
+  ints[2 * row + USED]! += 1;
+  return units === ints[2 * row + AHEAD];
 }
