@@ -16,6 +16,7 @@ import { gateClaims } from "./gate.js";
 import { hostileClaims } from "./hostile.js";
 import { passwordClaims } from "./passwords.js";
 import { ratioClaims } from "./ratios.js";
+import { redisTroubleClaims } from "./redis-trouble.js";
 import { seeingClaims } from "./seeing.js";
 import { slowReaderClaims } from "./slow-reader.js";
 import { TARGET_GROUPS } from "./targets.js";
@@ -28,6 +29,7 @@ const ACCEPTANCE: readonly ClaimGroup[] = [
   slowReaderClaims,
   workerDeathClaims,
   gateClaims,
+  redisTroubleClaims,
   ...tlsClaims,
   passwordClaims,
   deadlineClaims,
