@@ -8,6 +8,8 @@ import { pino } from "pino";
 const PIPE_WRITE = 4_096;
 /** A reader that takes nothing for so long has stopped. */
 const STUCK_MS = 1_000;
+/** What the end of the process waits for a reader. */
+const LAST_MS = 500;
 
 /** Those of this process: its end must know of each. */
 const open = new Set<LogOutput>();
@@ -59,15 +61,19 @@ export class LogOutput {
     return this.waitsSince !== 0 && (this.givenUp || performance.now() - this.waitsSince > STUCK_MS);
   }
 
-  /** Resolves when all has been written, or after so long: then nobody waits for it again. */
+  /** Resolves when all has been written, or after so long; a reader that took nothing in that time has stopped. */
   async written(withinMs: number): Promise<void> {
-    if (this.waitsSince === 0) return;
+    if (this.waitsSince === 0 || this.stuck) return;
     await new Promise<void>((resolve) => {
-      this.drained = resolve;
-      setTimeout(resolve, withinMs).unref();
+      const late = setTimeout(resolve, withinMs);
+      this.drained = () => {
+        clearTimeout(late);
+        resolve();
+      };
     });
     this.drained = null;
-    this.givenUp = this.waitsSince !== 0;
+    // Timers may be a little early.
+    this.givenUp = this.waitsSince !== 0 && performance.now() - this.waitsSince > withinMs / 2;
   }
 
   /** What waits is still written, when its time comes. Standard output itself stays open. */
@@ -82,22 +88,12 @@ export class LogOutput {
     this.gone = code === "EPIPE";
     this.drained?.();
   }
-
-  flushSync(): void {
-    try {
-      this.destination.flushSync();
-    } catch {
-      // It had not opened yet, or its reader is gone: there is nobody to tell.
-    }
-  }
 }
 
-/** Ends the process. What waits is written before that, where somebody reads. */
-export function leave(code: number): never {
-  for (const output of open) {
-    // A thread of the runtime is in the middle of writing and cannot be called back: every other way to end waits for it.
-    if (output.stuck) process.kill(process.pid, "SIGKILL");
-    output.flushSync();
-  }
+/** Ends the process, with the next turns of its loop. What waits is written before that, where somebody reads: slowly, by `exit`. */
+export async function leave(code: number): Promise<void> {
+  await Promise.all([...open].map((output) => output.written(LAST_MS)));
+  // A thread of the runtime is in the middle of writing and cannot be called back: every other way to end waits for it.
+  for (const output of open) if (output.stuck) process.kill(process.pid, "SIGKILL");
   process.exit(code);
 }

@@ -11,7 +11,7 @@ const log = pino({ name: "worker" }, new LogOutput("", MOST_WAITING));
 
 process.on("uncaughtException", (error) => {
   log.fatal({ err: error }, "worker ends on an error nobody caught");
-  leave(1);
+  void leave(1);
 });
 
-runWorker(createDataPlane, log, leave);
+runWorker(createDataPlane, log, (code) => void leave(code));

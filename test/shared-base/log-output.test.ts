@@ -10,10 +10,10 @@ const LINES = 20_000;
 const MOST = 100_000;
 
 /** Writes more than may wait, all in one turn; then does what `then` says with `output`. */
-const run = (then: string): ChildProcess => {
+const run = (then: string, most = MOST): ChildProcess => {
   const code = `
     const { LogOutput, leave } = await import(${JSON.stringify(OUTPUT)});
-    const output = new LogOutput("", ${MOST});
+    const output = new LogOutput("", ${most});
     const write = (count) => { for (let n = 0; n < count; n++) output.write("line " + n + " ".repeat(90) + "\\n"); };
     ${then}`;
   return spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "pipe"] });
@@ -50,6 +50,14 @@ test("what waits is written before the process ends, where somebody reads", asyn
   const text = await textOf(child.stdout!);
   assert.equal(text.trimEnd().split("\n").length, 900);
   assert.deepEqual(await ended, [3, null]);
+});
+
+test("a reader that stopped just before the end is waited for a little, not for ever", async () => {
+  // In one turn: nothing has shown yet that nobody reads.
+  const child = run(`write(${LINES}); leave(0);`, LINES * 1_000);
+  assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"]);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
 });
 
 test("a reader that has gone away ends nothing: lines are counted as dropped", async () => {
