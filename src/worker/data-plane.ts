@@ -7,6 +7,7 @@ import { Clock } from "../shared/base/clock.js";
 import { ReadBlockPool } from "../shared/base/read-block.js";
 import { engineLimits } from "../shared/config.js";
 import type { Explanation, Question } from "../shared/explanation.js";
+import { GrpcStatus } from "../shared/grpc/status.js";
 import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
@@ -394,7 +395,7 @@ class Plane implements DataPlane {
         // Whoever watches the gateway's health is told changes, and those are rare.
         if (call === null || call.plan.healthMethod !== null) continue;
         const active = Math.max(stream.lastActive, call.up?.lastActive ?? 0);
-        if (now - active > limit) this.relay.fail(call, ANSWERS.idle, ErrorCode.CANCEL);
+        if (now - active > limit) this.relay.timeOut(call, ANSWERS.idle);
       }
     }
   }
@@ -414,7 +415,9 @@ class Plane implements DataPlane {
     for (const { stream, held } of holders) {
       if (budget.held <= budget.limit * 0.9) return;
       this.hooks.log.warn({ held }, "call ended: the worker holds too much for slow receivers");
-      resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
+      const call = stream.owner as Call | null;
+      if (call === null || call.control !== null) resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
+      else this.relay.cut(call, GrpcStatus.RESOURCE_EXHAUSTED, ANSWERS.overloaded.id, ErrorCode.ENHANCE_YOUR_CALM);
     }
   }
 

@@ -8,6 +8,7 @@ import { type Gateway, keyless, startGateway } from "../support/gateway.js";
 import { GrpcClient, nextMessage, statusOf } from "../support/grpc/client.js";
 import { METHODS } from "../support/grpc/contract.js";
 import { GrpcService } from "../support/grpc/service.js";
+import { until } from "../support/waiting.js";
 
 const NAME = "test.Echo";
 const SHORTEST = 1;
@@ -38,7 +39,7 @@ describe("silent calls", { concurrency: true }, () => {
     const definitions = [keyless({ target: service.target, path: `/${NAME}` })];
     gateways = await Promise.all([
       startGateway({ definitions, settings: short }),
-      startGateway({ definitions, settings: { stream_idle_timeout: SHORTEST } }),
+      startGateway({ definitions, settings: { stream_idle_timeout: SHORTEST, access_logs: { enabled: true } } }),
     ]);
     for (const it of gateways) clients.push(new GrpcClient(it.port, NAME));
   });
@@ -71,12 +72,13 @@ describe("silent calls", { concurrency: true }, () => {
     await service.whenCancelled("silent");
   });
 
-  test("stream_idle_timeout ends a silent call with DEADLINE_EXCEEDED, and the service sees it", async () => {
+  test("peers 31: stream_idle_timeout ends a silent call with DEADLINE_EXCEEDED, the service sees it, and the log says why", async () => {
     const call = clients[1]!.reading(METHODS.hold, "idle:first");
     const end = statusOf(call);
     call.resume();
     assert.equal((await end).code, status.DEADLINE_EXCEEDED);
     await service.whenCancelled("idle");
+    await until("the log says why", () => /"ended_by":"gateway","reason":"idle"/.test(gateways[1]!.logs));
   });
 
   test("stream_idle_timeout spares a call on which either side speaks", async () => {

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Gateway, keyless, startGateway } from "../support/gateway.js";
+import { until } from "../support/waiting.js";
 import { grpcRequest, WireClient } from "../support/wire/client.js";
 import * as f from "../support/wire/frame.js";
 import { block } from "../support/wire/hpack.js";
@@ -25,7 +26,7 @@ describe("half-open connections", () => {
     service = await WireServer.listen();
     gateway = await startGateway({
       definitions: [keyless({ target: service.target })],
-      settings: { upstream: { keepalive_time: 0.5, keepalive_timeout: 0.5 } },
+      settings: { upstream: { keepalive_time: 0.5, keepalive_timeout: 0.5 }, access_logs: { enabled: true } },
     });
   });
 
@@ -58,13 +59,14 @@ describe("half-open connections", () => {
     client.close();
   });
 
-  test("a caller that does not answer PING is cut, and its call is cancelled at the service", async () => {
+  test("peers 31: a caller that does not answer PING is cut, its call is cancelled at the service, and the log says why", async () => {
     const client = await WireClient.ready(gateway.port);
     client.habits.answers = false;
     call(client);
     const it = await service.request();
     await client.expect("PING", isPing);
     await it.connection.expectReset(it.stream, f.Code.CANCEL);
+    await until("the log says why", () => /"ended_by":"gateway","reason":"keepalive_timeout"/.test(gateway.logs));
     client.close();
   });
 });

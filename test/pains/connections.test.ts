@@ -121,7 +121,7 @@ describe("long lives of connections", () => {
   });
 
   after(async () => {
-    for (const it of gateways ?? []) await it.stop();
+    await Promise.all((gateways ?? []).map((it) => it.stop()));
     service?.close();
     await led?.close();
   });

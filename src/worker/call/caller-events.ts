@@ -5,6 +5,7 @@ import type { ReadBlock } from "../../shared/base/read-block.js";
 import { isGrpcContentType } from "../../shared/grpc/content-type.js";
 import { GrpcStatus } from "../../shared/grpc/status.js";
 import type { Connection, ConnectionEvents } from "../../shared/http2/connection.js";
+import { Fault } from "../../shared/http2/faults.js";
 import type { HeaderMemo } from "../../shared/http2/header-memo.js";
 import type { Field } from "../../shared/http2/hpack/field.js";
 import type { FieldList } from "../../shared/http2/hpack/field-list.js";
@@ -175,13 +176,8 @@ export class CallerEvents implements ConnectionEvents {
     if (call !== null) {
       const up = call.up;
       call.control?.abort();
-      const origin = how === Ended.RESET_SENT ? Origin.GATEWAY : Origin.CALLER;
-      this.relay.finish(
-        call,
-        origin,
-        GrpcStatus.CANCELLED,
-        how === Ended.RESET_RECEIVED ? "caller_reset" : "caller_gone",
-      );
+      const origin = caller.cutBy === "" ? Origin.CALLER : Origin.GATEWAY;
+      this.relay.finish(call, origin, GrpcStatus.CANCELLED, reasonOf(down, caller, how));
       if (up !== null) {
         up.peer = null;
         if (how === Ended.COMPLETE) {
@@ -207,4 +203,11 @@ export class CallerEvents implements ConnectionEvents {
   failed(c: Connection, fault: number): void {
     (c.owner as Caller).failed(fault);
   }
+}
+
+/** Why a call ended with its caller's stream. Rules of the gateway that end one call have told of it by then. */
+function reasonOf(down: Stream, caller: Caller, how: number): string {
+  if (how === Ended.RESET_RECEIVED) return "caller_reset";
+  if (how === Ended.RESET_SENT || down.connection.fault !== Fault.NONE) return "caller_fault";
+  return caller.cutBy === "" ? "caller_gone" : caller.cutBy;
 }

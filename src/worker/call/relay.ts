@@ -174,13 +174,23 @@ export class Relay implements CallRunner {
 
   /** The call's time is over. */
   private expire(call: Call): void {
+    const waiting = call.up === null;
+    this.timeOut(call, call.bounded ? ANSWERS.hardTimeout : waiting ? ANSWERS.deadlineWaiting : ANSWERS.deadline);
+  }
+
+  /** A time of the call is over: it ends with `answer`, unless its caller does not read what is there already. */
+  timeOut(call: Call, answer: Answer): void {
+    const { queue } = call.down;
+    if (queue === null || queue.bytes === 0) this.fail(call, answer, ErrorCode.CANCEL);
+    else this.cut(call, answer.grpc, answer.id, ErrorCode.CANCEL);
+  }
+
+  /** Ends the call without an answer: trailers would stand behind what the caller does not read, and keep it in memory. */
+  cut(call: Call, status: number, reason: string, code: number): void {
     const { down, up } = call;
-    const answer = call.bounded ? ANSWERS.hardTimeout : up === null ? ANSWERS.deadlineWaiting : ANSWERS.deadline;
-    if (down.queue === null || down.queue.bytes === 0) return this.fail(call, answer, ErrorCode.CANCEL);
-    // Trailers would stand behind what the caller does not read, and keep it in memory.
-    this.finish(call, Origin.GATEWAY, answer.grpc, answer.id);
+    this.finish(call, Origin.GATEWAY, status, reason);
     if (up !== null) resetStream(up, ErrorCode.CANCEL);
-    resetStream(down, ErrorCode.CANCEL);
+    resetStream(down, code);
   }
 
   /** What the call's rule has to say before it goes out. */

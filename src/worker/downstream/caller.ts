@@ -65,6 +65,8 @@ export class Caller implements WireOwner {
   private stuckAt = -1;
   private stuckSince = 0;
   readonly born: number;
+  /** The setting whose time ran out where the gateway cut the connection; empty where it ended otherwise. */
+  cutBy = "";
   private readonly residence: Residence;
   private queuedBefore = 0;
 
@@ -196,13 +198,13 @@ export class Caller implements WireOwner {
       if (now - wire.lastWrite > CLOSE_PATIENCE) wire.destroy();
       return;
     }
-    if (this.writeStalled(now)) return wire.destroy();
+    if (this.writeStalled(now)) return this.cut("write_timeout");
     if (this.headerStalled(now)) return this.giveUp();
     if (this.speech !== Speech.HTTP2) {
       if (this.drainBy >= 0 && now >= this.drainBy) this.hurry();
       return;
     }
-    if (this.keepalive.check(wire, now)) return wire.destroy();
+    if (this.keepalive.check(wire, now)) return this.cut("keepalive_timeout");
     if (
       this.drainBy < 0 &&
       this.residence.isOver(now, c.lastPeerStream, c.streams.size, this.context.options.residence)
@@ -212,6 +214,12 @@ export class Caller implements WireOwner {
       endAdmission(c);
       this.streamClosed();
     }
+  }
+
+  /** Its calls end with the socket, and are told by then whose time it was. */
+  private cut(setting: string): void {
+    this.cutBy = setting;
+    this.wire.destroy();
   }
 
   /** It was heard for long enough. */
