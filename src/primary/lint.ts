@@ -91,8 +91,9 @@ function control(settings: Settings, { file, configuration }: Load): Problem[] {
 /** The store may have certificates, but nothing would ask for them. */
 function withoutCertificate(settings: Settings, { file, configuration }: Load): Problem[] {
   const { definitions } = configuration;
+  const told = configuration.problems.some(({ path }) => path === "$.http_server_options.use_ssl");
   const [port, ...others] = barePorts({ settings, definitions });
-  if (port !== undefined) {
+  if (port !== undefined && !told) {
     const names = [port, ...others].join(", ");
     const message = `port ${names} speaks TLS and nothing gives it a certificate, so no handshake succeeds: name one in http_server_options.ssl_certificates or in the definitions' certificates`;
     return [{ ...NOWHERE, file, path: "$.http_server_options", message }];

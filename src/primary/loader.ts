@@ -73,6 +73,7 @@ export function load(confPath: string | undefined, env: Environment): Load {
   const judgements = folder.judgements.map((judgement) => withCertificates(judgement, collection));
   const assembly = assemble(judgements, settings);
   const problems = [...own, ...folder.problems, ...assembly.problems];
+  problems.push(...frontWithoutCertificate(settings, assembly.definitions, found.file));
   const nothing = !folder.unreadable && assembly.definitions.length === 0;
   // An empty gateway waits for its first definition; one whose every definition is broken is somebody's mistake.
   const fatal = folder.unreadable || (nothing && assembly.left_out.length > 0);
@@ -208,6 +209,17 @@ function readText(file: string): { readonly text: string } | { readonly code: st
 
 function codeOf(fault: unknown): string {
   return fault instanceof Error && "code" in fault ? String(fault.code) : String(fault);
+}
+
+/** It is served all the same: who adds the certificate by a reload need not start anew. */
+function frontWithoutCertificate(settings: Settings, definitions: readonly ApiDefinition[], file: string): Problem[] {
+  const { use_ssl, ssl_certificates, certificates } = settings.http_server_options;
+  const named =
+    ssl_certificates.length + certificates.length > 0 || definitions.some((api) => api.certificates.length > 0);
+  if (!use_ssl || named) return [];
+  const control = settings.control_api_port === 0 ? "" : `, and none on the control port ${settings.control_api_port}`;
+  const message = `is on and nothing names a certificate: no handshake succeeds on the main port${control}; name one with its key in http_server_options.ssl_certificates and reload, or set use_ssl to false`;
+  return [{ ...error(file, "$.http_server_options.use_ssl", message), found: "true" }];
 }
 
 function nothingLeft(settings: Settings, assembly: Assembly): Problem {

@@ -33,8 +33,28 @@ test("a control API that stays closed is told where keys need it", (t) => {
 
 test("a port with TLS that nothing gives a certificate is told", (t) => {
   const secure = { listen_port: 8443, http_server_options: { enable_strict_routes: true, use_ssl: true } };
-  assert.match(messages(t, secure)[0] ?? "", /^\$\.http_server_options port 8443 speaks TLS and nothing gives it/);
+  const other = { listen_port: 8443, disable_ports_whitelist: true };
+  const own = messages(t, other, { protocol: "https", listen_port: 9443 });
+  assert.match(own[0] ?? "", /^\$\.http_server_options port 9443 speaks TLS and nothing gives it/);
   assert.deepEqual(messages(t, secure, { certificates: ["a".repeat(64)] }), []);
+});
+
+test("use_ssl without any certificate is an error that says what to do, and starts all the same", (t) => {
+  const secure = { listen_port: 8443, http_server_options: { enable_strict_routes: true, use_ssl: true } };
+  const lintOf = (more: Record<string, unknown>, apps: Record<string, unknown>) => {
+    const { conf } = folderWith(t, { ...secure, ...more }, apps);
+    const { problems, exitCode } = lint(conf, {});
+    const errors = problems.filter(({ level }) => level === "error").map(({ path, message }) => `${path} ${message}`);
+    return { conf, errors, exitCode, said: problems.length };
+  };
+  const alone = lintOf({ control_api_port: 8444, secret: "own" }, { "orders.json": definition("orders") });
+  assert.deepEqual([alone.errors.length, alone.said, alone.exitCode], [1, 1, 1]);
+  assert.match(
+    alone.errors[0] ?? "",
+    /^\$\.http_server_options\.use_ssl is on and nothing names a certificate: .* control port 8444; name one .*ssl_certificates/,
+  );
+  assert.ok("set" in loadSet(alone.conf, {}));
+  assert.equal(lintOf({}, {}).errors.length, 1, "also before the first definition");
 });
 
 test("misspelt names inside ways of authentication and entries of lists are told", (t) => {
