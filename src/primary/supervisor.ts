@@ -141,14 +141,16 @@ export class Supervisor {
    * cannot be compiled. Resolves with the reason then, otherwise with nothing when every worker has it.
    */
   async configure(config: WorkerConfig): Promise<string> {
-    const [first] = this.workers.filter((worker) => worker.ready);
-    if (first !== undefined) {
-      const problem = await this.#configureOne(first, config);
-      if (problem !== "") {
-        first.revert(this.#config);
-        return problem;
-      }
-    }
+    let first: WorkerProcess | undefined;
+    let problem = "";
+    do {
+      first = this.workers.find((worker) => worker.ready && !this.#retired.has(worker));
+      if (first === undefined) break;
+      problem = await this.#configureOne(first, config);
+      if (problem !== "") first.revert(this.#config);
+      // One that was replaced meanwhile has ended, and said nothing about the configuration.
+    } while (problem !== "" && this.#retired.has(first));
+    if (first !== undefined && problem !== "") return problem;
     this.#config = config;
     const others = this.workers.filter((worker) => worker !== first);
     await Promise.all(others.map((worker) => this.#mustTake(worker, config)));
@@ -196,14 +198,14 @@ export class Supervisor {
     const late = "the worker did not answer";
     const problem = await Promise.race([worker.configure(config), after(CONFIGURE_MS, late)]);
     // Nobody knows which configuration it has now.
-    if (problem === late) worker.kill();
+    if (problem === late && !this.#retired.has(worker)) worker.kill();
     return problem;
   }
 
-  /** The first worker took it: one that does not is replaced. */
+  /** The first worker took it: one that does not is replaced. One that was replaced already has its calls to finish, and its own end. */
   async #mustTake(worker: WorkerProcess, config: WorkerConfig): Promise<void> {
     const problem = await this.#configureOne(worker, config);
-    if (problem === "") return;
+    if (problem === "" || this.#retired.has(worker)) return;
     this.#options.log.error({ worker: worker.pid, problem }, "worker cannot take the configuration: replaced");
     worker.kill();
   }

@@ -83,6 +83,8 @@ export class WorkerProcess {
   hot = false;
   #ready = false;
   #draining = false;
+  /** The process has ended; what it had sent may not have been read yet. */
+  #gone = false;
 
   constructor(config: WorkerConfig, health: HealthState, tickets: () => TicketKeys, events: WorkerEvents) {
     this.#config = config;
@@ -100,6 +102,7 @@ export class WorkerProcess {
     this.#process.on("error", () => {});
     this.#process.on("exit", (code: number, signal: string) => {
       this.#ready = false;
+      this.#gone = true;
       this.#closeFar();
       this.#nobodyAnswers();
       this.#settle(signal ? `signal ${signal}` : `exit code ${code}`, MOST_TURNS);
@@ -166,10 +169,13 @@ export class WorkerProcess {
     if (this.#ready) this.#send({ type: "tickets", keys });
   }
 
-  /** Resolves with the worker's problem, empty when it is in force. One that is still starting gets the newest. */
+  /**
+   * Resolves with the worker's problem, empty when it is in force, or when nobody is left who could go by what was before.
+   * One that is still starting gets the newest.
+   */
   configure(config: WorkerConfig): Promise<string> {
     this.#config = config;
-    if (!this.#greeted) return Promise.resolve("");
+    if (!this.#greeted || this.#gone) return Promise.resolve("");
     return new Promise((resolve) => {
       this.#configuring.set(config.generation, resolve);
       this.#send({ type: "configure", config });
