@@ -124,6 +124,8 @@ async function residentBytes(pid: number): Promise<number> {
 
 export class Gateway {
   logs = "";
+  /** What the runtime says, of whichever process: the gateway's own log is on standard output. */
+  complaints = "";
   private exit: { code: number | null; signal: string | null } | undefined;
 
   constructor(
@@ -138,7 +140,10 @@ export class Gateway {
       this.logs = (this.logs + bytes.toString()).slice(-100_000);
     };
     child.stdout?.on("data", note);
-    child.stderr?.on("data", note);
+    child.stderr?.on("data", (bytes: Buffer) => {
+      note(bytes);
+      this.complaints = (this.complaints + bytes.toString()).slice(-100_000);
+    });
     child.on("exit", (code, signal) => {
       this.exit = { code, signal };
     });
