@@ -145,6 +145,37 @@ describe("checks of passwords", () => {
     assert.equal(passwords.recall("bel", "lbellbell", stored), undefined);
   });
 
+  test("that nobody waits for any more make room, and are never begun", async () => {
+    const aborted: string[] = [];
+    const passwords = new Passwords({
+      verifyBcrypt: (password, _hash, signal) =>
+        new Promise((_resolve, reject) => {
+          signal?.addEventListener("abort", () => {
+            aborted.push(password);
+            reject(new Error("cancelled"));
+          });
+        }),
+    });
+    const calls = new Set<string>();
+    const ask = (password: string, call: string): Promise<boolean> => {
+      calls.add(call);
+      const asked = passwords.verify("u", password, stored, 1_000, () => !calls.has(call));
+      asked.catch(() => {});
+      return asked;
+    };
+    for (let n = 0; n < 1_022; n++) void ask(`p${n}`, "stays");
+    const abandoned = ask("alone", "goes");
+    void ask("shared", "goes");
+    void ask("shared", "stays");
+    calls.delete("goes");
+    assert.equal(passwords.isFull("u", "one more", stored), false);
+    assert.deepEqual(aborted, ["alone"]);
+    await assert.rejects(abandoned);
+    // Its end takes nothing from whoever has the same password now.
+    void ask("alone", "stays");
+    assert.equal(passwords.isFull("u", "one more", stored), true);
+  });
+
   test("are refused when too many are under way, and for what bcrypt would cut", async () => {
     const check = slow();
     const passwords = new Passwords(check);

@@ -141,6 +141,24 @@ describe("the bounds of the thread pool", () => {
     assert.equal(await hanging, "over");
   });
 
+  test("jobs that were taken out of the queue take no place in it, however many they are", async () => {
+    const offload = faulty({ maxQueue: 5, timeout: 3_000 });
+    const running = [offload.verifyBcrypt("sleep", ""), offload.verifyBcrypt("next", "")];
+    const gone: Promise<unknown>[] = [];
+    for (let n = 0; n < 50; n++) {
+      const caller = new AbortController();
+      gone.push(assert.rejects(offload.verifyBcrypt("gone", "", caller.signal), failsWith("cancelled")));
+      caller.abort();
+      assert.equal(offload.waiting, 0);
+    }
+    const waiting = Array.from({ length: 5 }, (_, at) => offload.verifyBcrypt(`w${at}`, ""));
+    assert.equal(offload.waiting, 5);
+    await assert.rejects(offload.verifyBcrypt("late", ""), failsWith("full"));
+    await Promise.all([...running, ...gone]);
+    assert.deepEqual(await Promise.all(waiting), ["w0", "w1", "w2", "w3", "w4"]);
+    assert.deepEqual([offload.waiting, offload.counts.done], [0, 7]);
+  });
+
   test("a job whose caller goes while a thread runs it fails at once, and the thread finishes it", async () => {
     const offload = faulty();
     const gone = new AbortController();

@@ -10,8 +10,8 @@ import { equalSecrets } from "./secret.js";
 
 /** The slow functions, run where they hold nobody up. */
 export interface PasswordCheck {
-  /** Never rejects for a malformed hash: that is `false`. */
-  verifyBcrypt(password: string, hash: string): Promise<boolean>;
+  /** Never rejects for a malformed hash: that is `false`. A check that is aborted before it was begun never is; it rejects. */
+  verifyBcrypt(password: string, hash: string, signal?: AbortSignal): Promise<boolean>;
 }
 
 export interface StoredPassword {

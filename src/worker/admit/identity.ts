@@ -163,7 +163,8 @@ function byBasic(value: string, senses: Senses, request: GateRequest, questions:
   if (known === undefined && !questions.has(question) && senses.passwords.isFull(name, password, stored))
     return denied(verdicts.CHECKS_FULL);
   const right =
-    known ?? answerOf(questions.ask(question, () => senses.passwords.verify(name, password, stored, passwordTtl)));
+    known ??
+    answerOf(questions.ask(question, () => senses.passwords.verify(name, password, stored, passwordTtl, request.gone)));
   if (right === undefined) return undefined;
   if (right instanceof Error) return denied(unchecked(right));
   if (right !== true) return { ...found, verdict: verdicts.BASIC_WRONG };

@@ -141,7 +141,8 @@ export class Admission {
   private ask(call: Call, get: FieldAccess): void {
     const { plan } = call;
     const { address: peer, peer: certificate } = plan.origin;
-    const request = { api: plan.gate!, method: plan.method, path: plan.path, peer, certificate, get };
+    const gone = (): boolean => call.finished;
+    const request = { api: plan.gate!, method: plan.method, path: plan.path, peer, certificate, get, gone };
     const decision = this.gate.admit(request, (later) => this.decided(call, later));
     if (decision !== 0) this.decided(call, decision);
   }

@@ -59,6 +59,8 @@ interface Waiting {
   /** Ends the thread that runs it; null while it waits. */
   running: AbortController | null;
   settled: boolean;
+  /** It was in the queue when its caller went, and still is. */
+  cancelled: boolean;
 }
 
 export class Offload implements PasswordCheck {
@@ -78,6 +80,8 @@ export class Offload implements PasswordCheck {
   readonly #width: number;
   #queue: Waiting[] = [];
   #head = 0;
+  /** Among those in the queue: cancelled, and of no weight. */
+  #cancelled = 0;
   #running = 0;
   #closed = false;
 
@@ -101,7 +105,7 @@ export class Offload implements PasswordCheck {
 
   /** Jobs that wait for a thread. */
   get waiting(): number {
-    return this.#queue.length - this.#head;
+    return this.#queue.length - this.#head - this.#cancelled;
   }
 
   /** Jobs that were given to threads and are not done. */
@@ -139,6 +143,7 @@ export class Offload implements PasswordCheck {
         timer: undefined,
         running: null,
         settled: false,
+        cancelled: false,
       };
       waiting.timer = setTimeout(() => this.#overdue(waiting), this.#timeout).unref();
       signal?.addEventListener("abort", waiting.cancel, { once: true });
@@ -155,6 +160,7 @@ export class Offload implements PasswordCheck {
         this.#queue = this.#queue.slice(this.#head);
         this.#head = 0;
       }
+      if (next.cancelled) this.#cancelled--;
       if (!next.settled) void this.#give(next);
     }
   }
@@ -192,7 +198,19 @@ export class Offload implements PasswordCheck {
 
   /** Nobody wants the result; a job under way is let finish, for ending its thread costs more. */
   #cancel(of: Waiting): void {
+    if (of.running === null && !of.settled) {
+      of.cancelled = true;
+      this.#cancelled++;
+    }
     this.#settle(of, () => of.reject(this.#failed("cancelled")));
+    if (this.#cancelled > this.#maxQueue) this.#tidy();
+  }
+
+  /** Those that cancel as fast as they ask must not make the queue longer than it may be twice over. */
+  #tidy(): void {
+    this.#queue = this.#queue.slice(this.#head).filter(({ cancelled }) => !cancelled);
+    this.#head = 0;
+    this.#cancelled = 0;
   }
 
   #settle(of: Waiting, how: () => void): void {
@@ -215,6 +233,7 @@ export class Offload implements PasswordCheck {
     for (const of of this.#queue.slice(this.#head)) this.#settle(of, () => of.reject(this.#failed("closed")));
     this.#queue = [];
     this.#head = 0;
+    this.#cancelled = 0;
     await this.#pool.destroy();
   }
 }
