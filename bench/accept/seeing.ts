@@ -163,7 +163,8 @@ const judge = (name: (typeof NAMES)[number], load: string, costs: Costs): Verdic
   return {
     name,
     claim: `${title}: CPU per call at most ${BAR.toFixed(2)} × the same gateway's without, ${load}`,
-    measured: `${ratio.toFixed(2)} (${about(ours)} against ${about(off)}, p = ${signedRank(ours, off).toFixed(2)}); floor: its twin without ${pairedRatio(twin, off).toFixed(2)} (${about(twin)})`,
+    // The quickest rounds are those that others on the machine disturbed least.
+    measured: `${ratio.toFixed(2)}, of the quickest rounds ${(Math.min(...ours) / Math.min(...off)).toFixed(2)} (${about(ours)} against ${about(off)}, p = ${signedRank(ours, off).toFixed(2)}); floor: its twin without ${pairedRatio(twin, off).toFixed(2)}, ${(Math.min(...twin) / Math.min(...off)).toFixed(2)} (${about(twin)})`,
     holds: ratio <= BAR,
   };
 };

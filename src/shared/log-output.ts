@@ -21,6 +21,8 @@ export class LogOutput {
   /** Since when what waits has not become less; 0 while nothing waits. */
   private waitsSince = 0;
   private drained: (() => void) | null = null;
+  /** Lines are waiting. */
+  private holds = false;
   /** There is no reader any more, and no other comes. */
   private gone = false;
   private givenUp = false;
@@ -40,10 +42,15 @@ export class LogOutput {
     this.destination.on("write", () => {
       this.waitsSince = performance.now();
     });
-    this.destination.on("drain", () => {
-      this.waitsSince = 0;
-      this.drained?.();
-    });
+    this.destination.on("drain", () => this.settled());
+    if (named) {
+      // A pipe that nobody has opened to read is as stuck as one that nobody reads.
+      this.waitsSince = performance.now();
+      this.destination.once("ready", () => {
+        if (!this.holds) this.settled();
+      });
+    }
+    this.forgiveAtExit();
     this.destination.on("close", () => open.delete(this));
     open.add(this);
   }
@@ -53,6 +60,7 @@ export class LogOutput {
       this.dropped++;
       return;
     }
+    this.holds = true;
     if (this.waitsSince === 0) this.waitsSince = performance.now();
     this.destination.write(line);
   }
@@ -84,9 +92,27 @@ export class LogOutput {
   /** A full disk, or a reader that is gone: the process goes on. What waits is tried again with the next line. */
   private failed({ code }: NodeJS.ErrnoException): void {
     this.dropped++;
-    this.waitsSince = 0;
     this.gone = code === "EPIPE";
+    this.settled();
+  }
+
+  private settled(): void {
+    this.holds = false;
+    this.waitsSince = 0;
     this.drained?.();
+  }
+
+  /** The stream is flushed by its maker when the process exits, and throws there if its file could not be opened. */
+  private forgiveAtExit(): void {
+    const { destination } = this;
+    const flush = destination.flushSync.bind(destination);
+    destination.flushSync = () => {
+      try {
+        flush();
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
   }
 }
 

@@ -1,8 +1,11 @@
 // Where lines are written, in a process of its own: what becomes of them, and of it, while nobody reads and when it ends.
 
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 
 const OUTPUT = new URL("../../src/shared/log-output.js", import.meta.url).href;
@@ -72,4 +75,21 @@ test("a reader that has gone away ends nothing: lines are counted as dropped", a
   child.stdout?.destroy();
   assert.equal(await textOf(child.stderr!), "dropped");
   assert.deepEqual(await ended, [0, null]);
+});
+
+test("a file that cannot be opened, and a pipe that nobody opens to read, end nothing and hold nothing", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-log-"));
+  try {
+    const fifo = join(folder, "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const wrong = run('new LogOutput("/dev/null/log", 1000).write("x"); setTimeout(() => leave(0), 50);');
+    const unread = run(`new LogOutput(${JSON.stringify(fifo)}, 1000); setTimeout(() => leave(0), 50);`);
+    const ends = [wrong, unread].map((child) => once(child, "exit"));
+    assert.deepEqual(await Promise.all(ends), [
+      [0, null],
+      [null, "SIGKILL"],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
