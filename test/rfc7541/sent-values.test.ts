@@ -5,6 +5,8 @@ import { HpackDecoder, HpackFault } from "../../src/shared/http2/hpack/decoder.j
 import { encodeLiteral, HpackEncoder, literalBound } from "../../src/shared/http2/hpack/encoder.js";
 import { type Field, FieldStore, octetsOf } from "../../src/shared/http2/hpack/field.js";
 import { FieldList } from "../../src/shared/http2/hpack/field-list.js";
+import { huffmanDecode } from "../../src/shared/http2/hpack/huffman.js";
+import { copyCoded, copyPlain } from "../../src/shared/http2/hpack/sent-value.js";
 import { decoded, decodedText, newDecoder } from "./blocks.js";
 import { plainString } from "./twin.js";
 
@@ -118,4 +120,38 @@ test("a value that the table repeats becomes an interned one with the same text"
   assert.equal(fresh.stable, false);
   assert.equal(repeated.stable, true);
   assert.equal(repeated.value, "4bf92f");
+});
+
+test("a coded value is passed on unread exactly where decoding it finds visible text, whatever its octets", () => {
+  const [sent, text] = [new Uint8Array(64), new Uint8Array(128)];
+  let random = 12_345;
+  const octet = (): number => {
+    random = (Math.imul(random, 1_103_515_245) + 12_345) | 0;
+    return (random >>> 16) & 255;
+  };
+  let passed = 0;
+  for (let round = 0; round < 40_000; round++) {
+    // A few octets of any kind, and visible text with its end cut off or changed.
+    const coded = Uint8Array.from(
+      round % 2 === 0 ? plainString("a7-Z/09f".slice(round % 8), true).slice(1) : new Array<number>(round % 5).fill(0),
+    );
+    for (let at = 0; at < coded.length; at++) if (round % 2 === 1 || at === coded.length - 1) coded[at] = octet();
+    const decodedLength = huffmanDecode(coded, 0, coded.length, text);
+    const visible = decodedLength >= 0 && text.subarray(0, decodedLength).every((each) => each > 0x20 && each !== 0x7f);
+    const length = copyCoded(coded, 0, coded.length, sent);
+    assert.equal(length, visible ? decodedLength : -1, Buffer.from(coded).toString("hex"));
+    if (visible) passed++;
+    assert.deepEqual(sent.subarray(1, coded.length + 1), coded);
+  }
+  assert.ok(passed > 1_000);
+});
+
+test("every octet is passed on coded and plain, or looked at, alike", () => {
+  const sent = new Uint8Array(64);
+  for (let octet = 0; octet < 256; octet++) {
+    const string = Uint8Array.from(plainString(String.fromCharCode(octet), true));
+    const expected = octet > 0x20 && octet !== 0x7f ? 1 : -1;
+    assert.equal(copyCoded(string, 1, string.length, sent), expected, `${octet}`);
+    assert.equal(copyPlain(Uint8Array.of(octet), 0, 1, sent), expected, `${octet}`);
+  }
 });

@@ -49,19 +49,6 @@ export function isLegalValue(text: string): boolean {
   return true;
 }
 
-const ILLEGAL = Uint8Array.from({ length: 256 }, (_, octet) =>
-  isLegalValue(`.${String.fromCharCode(octet)}.`) ? 0 : 1,
-);
-
-/** The same of a value's octets, before there is any text. */
-export function areLegalOctets(octets: Uint8Array, length: number): boolean {
-  if (length === 0) return true;
-  if (isBlank(octets[0]!) || isBlank(octets[length - 1]!)) return false;
-  let flaws = 0;
-  for (let i = 0; i < length; i++) flaws |= ILLEGAL[octets[i]!]!;
-  return flaws === 0;
-}
-
 function isBlank(octet: number): boolean {
   return octet === 0x20 || octet === 0x09;
 }

@@ -8,16 +8,11 @@ import { flawOf, isLegalName, isLegalValue, judgesOctetsOnly } from "./field-fla
 import { FieldKind, kindOfName } from "./field-kind.js";
 import { huffmanDecode, huffmanDecodedBound, huffmanEncode, huffmanLength } from "./huffman.js";
 import { writeInteger } from "./integer.js";
+import { LONGEST_SENT } from "./sent-value.js";
 import { staticIndexOf, staticIndexOfName } from "./static-table.js";
 
 /** RFC 7541 4.1: what an entry costs beside its octets. */
 export const ENTRY_OVERHEAD = 32;
-
-/**
- * The longest value whose octets stand in for its text. With the octet of its length it stays within what the runtime
- * keeps inside its own heap: a longer array is memory of the system's, and dearer than the text.
- */
-export const LONGEST_SENT = 63;
 
 export class FieldName {
   readonly text: string;

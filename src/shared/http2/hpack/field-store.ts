@@ -12,11 +12,12 @@
  */
 import { CredentialStore } from "./credential-store.js";
 import { FieldKind } from "./field-kind.js";
-import { Field, type FieldName, LONGEST_SENT } from "./field-record.js";
+import { Field, type FieldName } from "./field-record.js";
 import { NameStore } from "./name-store.js";
+import { copyCoded, copyPlain, LONGEST_SENT } from "./sent-value.js";
 import { STATIC_LENGTH, staticIndexOf, staticNames, staticValues } from "./static-table.js";
 import { hashOctets, hashText, sameOctets, sameText } from "./wire-hash.js";
-import { copyOf, literalOf, WireText } from "./wire-text.js";
+import { copyOf, WireText } from "./wire-text.js";
 
 export interface FieldStoreLimits {
   /** Fields remembered; rounded up to a power of two. */
@@ -195,12 +196,18 @@ export class FieldStore {
     huffman: boolean,
     neverIndexed: boolean,
   ): Field | null {
+    const octets = end - start;
+    if (name.octetsOnly && octets <= LONGEST_SENT) {
+      const sent = new Uint8Array(octets + 1);
+      const text = huffman ? copyCoded(buf, start, end, sent) : copyPlain(buf, start, end, sent);
+      // A code that makes a value longer would break the bound on what is sent of it.
+      if (text >= octets) {
+        sent[0] = huffman ? 0x80 | octets : octets;
+        return new Field(name, null, neverIndexed, false, sent, text);
+      }
+    }
     const length = this.#text.read(buf, start, end, huffman);
     if (length < 0) return null;
-    const coded = end - start;
-    // A code that makes a value longer would break the bound on what is sent of it.
-    if (name.octetsOnly && coded <= LONGEST_SENT && coded <= length && this.#text.isLegal(length))
-      return new Field(name, null, neverIndexed, false, literalOf(buf, start, end, huffman), length);
     return new Field(name, this.#text.text(length), neverIndexed, false);
   }
 

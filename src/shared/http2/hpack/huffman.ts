@@ -19,7 +19,8 @@ const lengths = new Uint8Array(
     .map(Number),
 );
 
-const EOS = 256;
+/** The symbol that no string may hold. */
+export const EOS = 256;
 const LONGEST = 30;
 /** Codes up to this length are found with one look-up: all of printable ASCII but fifteen rare marks. */
 const SHORT = 10;
@@ -67,6 +68,16 @@ function layOutWide(): void {
   }
 }
 layOutWide();
+
+/** The code of a symbol, its last bit lowest. */
+export function codeOf(symbol: number): number {
+  return codes[symbol]!;
+}
+
+/** … and how many bits it has. */
+export function lengthOf(symbol: number): number {
+  return lengths[symbol]!;
+}
 
 /** The most octets that `length` coded octets can stand for: the shortest code has five bits. */
 export function huffmanDecodedBound(length: number): number {

@@ -4,7 +4,6 @@
  *
  * Must not know: fields. Runs for each string literal that was not recognised by its octets.
  */
-import { areLegalOctets } from "./field-flaw.js";
 import { huffmanDecode, huffmanDecodedBound } from "./huffman.js";
 
 const FIRST_SCRATCH = 4096;
@@ -21,11 +20,6 @@ export class WireText {
     const octets = this.#octets;
     for (let i = start; i < end; i++) octets[i - start] = buf[i]!;
     return bound;
-  }
-
-  /** Whether a field value may hold the string last read (RFC 9113 8.2.1). */
-  isLegal(length: number): boolean {
-    return areLegalOctets(this.#octets, length);
   }
 
   /**
@@ -63,13 +57,4 @@ export class WireText {
 /** Octets of our own: on a Buffer `slice` is a view, which would keep the whole read block alive. */
 export function copyOf(buf: Uint8Array, start: number, end: number): Uint8Array {
   return Uint8Array.prototype.slice.call(buf, start, end);
-}
-
-/** The octets with their length in front, a string literal again; no more than 126 of them. */
-export function literalOf(buf: Uint8Array, start: number, end: number, huffman: boolean): Uint8Array {
-  const length = end - start;
-  const literal = new Uint8Array(length + 1);
-  literal[0] = huffman ? 0x80 | length : length;
-  for (let i = 0; i < length; i++) literal[i + 1] = buf[start + i]!;
-  return literal;
 }
