@@ -2,9 +2,13 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { encodeSession } from "../../src/shared/keys/codec.js";
+import { KEYS_CHANGED } from "../../src/shared/store/store.js";
 import { Guessing } from "../../src/worker/admit/guessing.js";
+import { SessionCache } from "../../src/worker/admit/session-cache.js";
 import { SessionRef } from "../../src/worker/admit/session-ref.js";
 import { UnknownKeys } from "../../src/worker/admit/unknown-keys.js";
+import { MemoryStore } from "./memory-store.js";
 
 function guard(limit: number): Guessing {
   const guessing = new Guessing();
@@ -73,5 +77,26 @@ describe("the memory of keys that are nobody's", () => {
     assert.deepEqual([one.gone, two.gone, keys.size], [true, false, 1]);
     keys.clear();
     assert.deepEqual([two.gone, keys.size], [true, 0]);
+  });
+
+  test("keeps long names as digests, and finds and forgets them by what they are", async () => {
+    const store = new MemoryStore();
+    const sessions = new SessionCache({ store, policies: new Map(), now: () => 0 });
+    const long = "k".repeat(2_000);
+    for (const name of ["short", "h".repeat(64), long]) {
+      const unknown = await sessions.load("org", [name]);
+      assert.equal(unknown.session, undefined);
+      assert.ok(unknown.key.length <= "org\nsha256:".length + 64 && unknown.name.length <= 71, name);
+      assert.equal(sessions.peek("org", [name]), unknown);
+    }
+    assert.equal((await sessions.load("org", ["h".repeat(64)])).name, "h".repeat(64));
+    assert.notEqual(await sessions.load("org", [`${long}x`]), sessions.peek("org", [long]));
+    const before = sessions.peek("org", [long]);
+    await store.put(`apikey-${long}`, encodeSession({ org_id: "org" }, "msgpack"));
+    sessions.heard({ command: KEYS_CHANGED, payload: long });
+    assert.equal(before?.gone, true);
+    assert.equal((await sessions.load("org", [long])).session?.org_id, "org");
+    assert.equal(sessions.unknownSize, 3);
+    sessions.close();
   });
 });

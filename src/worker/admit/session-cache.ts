@@ -16,7 +16,7 @@ import type { Policies } from "../../shared/model/policy.js";
 import type { Session } from "../../shared/model/session.js";
 import { EVERYTHING_CHANGED, KEYS_CHANGED, type Store, type StoreChange } from "../../shared/store/store.js";
 import { SessionRef } from "./session-ref.js";
-import { UnknownKeys } from "./unknown-keys.js";
+import { keptName, UnknownKeys } from "./unknown-keys.js";
 
 export const KEY_PREFIX = "apikey-";
 const REFRESH_MS = 8_000;
@@ -137,10 +137,12 @@ export class SessionCache {
     const now = this.#options.now();
     const ref = this.#known.get(key);
     if (ref !== undefined) return this.#touch(ref);
-    const unknown = this.#unknown.get(key);
+    const first = names[0] ?? "";
+    const place = keptName(first) === first ? key : unknownKeyOf(orgId, first);
+    const unknown = this.#unknown.get(place);
     if (unknown !== undefined) {
       if (!unknown.gone && now - unknown.checkedAt < this.#unknownMs) return unknown;
-      this.#unknown.delete(key);
+      this.#unknown.delete(place);
     }
     return this.#readNow({ key, orgId, names });
   }
@@ -334,17 +336,18 @@ export class SessionCache {
     const now = this.#options.now();
     ref.checkedAt = now;
     ref.touchedAt = now;
-    this.#unknown.delete(ref.key);
+    this.#unknown.delete(unknownKeyOf(ref.orgId, ref.key.slice(ref.orgId.length + 1)));
     this.#index(ref);
     this.#known.set(ref.key, ref);
   }
 
-  #keepUnknown({ key, orgId, names }: Wanted): SessionRef {
-    const ref = new SessionRef(key, names[0] ?? "", orgId);
+  #keepUnknown({ orgId, names }: Wanted): SessionRef {
+    const kept = keptName(names[0] ?? "");
+    const ref = new SessionRef(keyOf(orgId, [kept]), kept, orgId);
     ref.checkedAt = this.#options.now();
     this.#orgs.add(orgId);
     // Under each name that it may be stored by: news tell one of them.
-    for (const name of names) this.#unknown.set(keyOf(orgId, [name]), ref);
+    for (const name of names) this.#unknown.set(unknownKeyOf(orgId, name), ref);
     return ref;
   }
 
@@ -386,7 +389,7 @@ export class SessionCache {
     for (const part of change.payload.split(",")) {
       const name = part.trim();
       this.#announce(name);
-      for (const org of this.#orgs) this.#unknown.delete(keyOf(org, [name]));
+      for (const org of this.#orgs) this.#unknown.delete(unknownKeyOf(org, name));
       for (const ref of [...(this.#byName.get(name) ?? [])]) this.#known.delete(ref.key);
     }
   }
@@ -394,4 +397,8 @@ export class SessionCache {
 
 function keyOf(orgId: string, names: readonly string[]): string {
   return `${orgId}\n${names[0] ?? ""}`;
+}
+
+function unknownKeyOf(orgId: string, name: string): string {
+  return `${orgId}\n${keptName(name)}`;
 }

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { SessionRef } from "../admit/session-ref.js";
+import { DIGEST } from "../admit/unknown-keys.js";
 
 const SHOWN = 12;
 const LONGEST_ALIAS = 100;
@@ -22,13 +23,15 @@ export class KeyLabels {
     if (alias !== undefined && alias !== "") return alias.slice(0, LONGEST_ALIAS);
     let label = this.known.get(ref);
     if (label === undefined) {
-      label = this.labelOf(ref.name);
+      label = this.labelOf(ref.name, ref.session !== undefined);
       this.known.set(ref, label);
     }
     return label;
   }
 
-  private labelOf(name: string): string {
+  private labelOf(name: string, known: boolean): string {
+    // Of a long name that is nobody's only this much is kept.
+    if (!known && name.startsWith(DIGEST)) return name.slice(DIGEST.length, DIGEST.length + SHOWN);
     return (this.hashed ? name : createHash("sha256").update(name).digest("hex")).slice(0, SHOWN);
   }
 }
