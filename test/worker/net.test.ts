@@ -367,6 +367,39 @@ describe("keepalive", () => {
     assert.deepEqual([keepalive.check(it.wire, 121_000), asks(it)], [false, 1]);
   });
 
+  test("peers 8: asks a service that only answers PINGs so seldom that it does not end the connection over them", () => {
+    const it = scene();
+    it.side.request(1);
+    it.wire.lastRead = 0;
+    const { connection } = it.side;
+    const keepalive = new Keepalive(60_000, 20_000, 360_000);
+    const asked: number[] = [];
+    let first = 0;
+    /** Every second, PINGs are answered at once. */
+    const pass = (seconds: number): number[] => {
+      asked.length = 0;
+      for (let now = first * 1_000; now < (first + seconds) * 1_000; now += 1_000) {
+        assert.equal(keepalive.check(it.wire, now), false);
+        if (asks(it) === 0) continue;
+        asked.push(now / 1_000);
+        connection.frames++;
+        it.wire.lastRead = now;
+      }
+      first += seconds;
+      return asked;
+    };
+    assert.deepEqual(pass(1_000), [60, 420, 780]);
+    // It has spoken: two frames, the second of which answers no PING.
+    connection.frames++;
+    it.wire.lastRead = first * 1_000;
+    assert.deepEqual(pass(100), [1_060]);
+    // New calls, of which it says nothing, are worth two PINGs more: the third would be one too many.
+    for (const expected of [[1_120], [1_180], []]) {
+      connection.nextStream += 2;
+      assert.deepEqual(pass(60 + (first === 1_100 ? 20 : 0)), expected);
+    }
+  });
+
   test("does not ask connections without calls, nor when it is switched off", () => {
     const it = scene();
     it.wire.lastRead = 0;

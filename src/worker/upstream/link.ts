@@ -5,7 +5,7 @@ import { Connection, type ConnectionEvents } from "../../shared/http2/connection
 import { openRoom } from "../../shared/http2/open-stream.js";
 import { ErrorCode } from "../../shared/http2/protocol.js";
 import { sendGoaway, sendOpening } from "../../shared/http2/send-control.js";
-import { Keepalive } from "../net/keepalive.js";
+import { Keepalive, REST } from "../net/keepalive.js";
 import { Wire, type WireOwner } from "../net/wire.js";
 import { dial } from "./dial.js";
 import type { Endpoint } from "./endpoint.js";
@@ -41,7 +41,7 @@ export class Link implements WireOwner {
     const spread = 1 - options.maxAgeJitter * Math.random();
     this.expires = options.maxAge > 0 ? now + options.maxAge * spread : Number.POSITIVE_INFINITY;
     this.idleSince = now;
-    this.keepalive = new Keepalive(options.keepaliveTime, options.keepaliveTimeout);
+    this.keepalive = new Keepalive(options.keepaliveTime, options.keepaliveTimeout, options.keepaliveTime * REST);
     const wire = new Wire(context.turn, context.pools, this);
     this.wire = wire;
     this.connection = new Connection(false, context.limits, context.engine, events);
