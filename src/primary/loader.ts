@@ -15,6 +15,7 @@ import { readJson } from "../shared/model/json-text.js";
 import { jsonPath, type Problem, showFound } from "../shared/model/problem.js";
 import { repeatedKeys, sayRepeated } from "../shared/model/repeated-keys.js";
 import { judgeUnreadable } from "../shared/model/unreadable.js";
+import { openToOthers } from "./permissions.js";
 
 export type { LeftOut, ListenPort } from "../shared/model/assembly.js";
 
@@ -74,6 +75,7 @@ export function load(confPath: string | undefined, env: Environment): Load {
   const assembly = assemble(judgements, settings);
   const problems = [...own, ...folder.problems, ...assembly.problems];
   problems.push(...frontWithoutCertificate(settings, assembly.definitions, found.file));
+  problems.push(...openToOthers(settings, assembly.definitions, found.file));
   const nothing = !folder.unreadable && assembly.definitions.length === 0;
   // An empty gateway waits for its first definition; one whose every definition is broken is somebody's mistake.
   const fatal = folder.unreadable || (nothing && assembly.left_out.length > 0);

@@ -1,12 +1,13 @@
 // What `lint` says about keys, lists and the secret.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { lint } from "../../src/primary/lint.js";
 import { loadSet } from "../../src/primary/loaded-set.js";
-import { folderWith } from "../model/fixture.js";
+import { openToOthers } from "../../src/primary/permissions.js";
+import { folderWith, settingsWith } from "../model/fixture.js";
 import { definition } from "./desk.js";
 
 const strict = { http_server_options: { enable_strict_routes: true } };
@@ -183,4 +184,30 @@ test("keys that stand twice are told with their place, in settings, definitions 
     ["warning", "tyk.conf", "$.app_path"],
   ]);
   assert.match(told.find(({ path }) => path === "$.gold.rate")?.message ?? "", /line 2, column 1/);
+});
+
+test("keys that every user of the host can read are told", (t) => {
+  const { conf, apps } = folderWith(t, {}, { "orders.json": definition("orders") });
+  const folder = dirname(apps);
+  const store = join(folder, "store");
+  mkdirSync(join(store, "durable"), { recursive: true });
+  const key = join(folder, "server.pem");
+  writeFileSync(key, "no key");
+  const settings = settingsWith({
+    http_server_options: { ssl_certificates: [key, "a".repeat(64)], certificates: [{ key_file: key }] },
+    storage: { path: store },
+  });
+  const told = (file: number, inner: number) => {
+    chmodSync(key, file);
+    chmodSync(store, 0o755);
+    chmodSync(join(store, "durable"), inner);
+    return openToOthers(settings, [], conf).map(({ level, path, message }) => `${level} ${path} ${message}`);
+  };
+  assert.deepEqual(told(0o640, 0o700), []);
+  assert.deepEqual(told(0o644, 0o755), [
+    `warning $.http_server_options.ssl_certificates[0] ${key} holds a private key and every user of this host can read it: chmod o-r`,
+    `warning $.storage.path every user of this host can read the keys in ${store}: chmod -R o-rwx`,
+  ]);
+  chmodSync(store, 0o700);
+  assert.equal(openToOthers(settings, [], conf).length, 1);
 });

@@ -1,7 +1,7 @@
 // Responsible for: what an earlier boot of the host left of the embedded store. Must not know: counters.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -23,4 +23,25 @@ test("what is not safe from a loss of power is of one boot: that of an earlier o
   assert.equal(readdirSync(path).filter((name) => name.startsWith("volatile")).length, 1);
   await second.close();
   await first.close();
+});
+
+test("folders and files of the store are for its user alone; those that are there stay as they are", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "sluice-modes-"));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  chmodSync(path, 0o755);
+  const modeOf = (...names: string[]) => statSync(join(path, ...names)).mode & 0o777;
+  const once = async () => {
+    const store = new EmbeddedStore({ path });
+    await store.open();
+    assert.equal(store.health().ok, true);
+    await store.close();
+  };
+  await once();
+  for (const folder of readdirSync(path)) {
+    assert.equal(modeOf(folder), 0o700, folder);
+    for (const name of readdirSync(join(path, folder))) assert.equal(modeOf(folder, name), 0o600, name);
+  }
+  chmodSync(join(path, "durable"), 0o750);
+  await once();
+  assert.equal(modeOf("durable"), 0o750);
 });

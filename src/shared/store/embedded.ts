@@ -6,10 +6,11 @@
  * Runs: reads are memory look-ups; writes only for the control port and first use.
  */
 
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Database, open as openEnvironment, type RootDatabase } from "lmdb";
+import { type Database, open as openEnvironment, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import { Emitter } from "./emitter.js";
+import { DURABLE, VOLATILE } from "./folders.js";
 import {
   type CounterHome,
   EVERYTHING_CHANGED,
@@ -268,10 +269,10 @@ export class EmbeddedStore implements Store {
 function openAll(path: string): Opened {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const limits = { maxReaders: 1_024, maxDbs: 32, noSubdir: false };
-  const durable = openEnvironment<unknown, string>({ path: join(path, "durable"), ...limits });
+  const durable = openPrivate(join(path, DURABLE), limits);
   // Written in place: a lease writes a page or two, and copying them out would cost several times what the lease does.
   const inPlace = { noSync: true, useWritemap: true };
-  const volatile = openEnvironment<unknown, string>({ path: volatileFolder(path), ...inPlace, ...limits });
+  const volatile = openPrivate(volatileFolder(path), { ...inPlace, ...limits });
   return {
     durable,
     volatile,
@@ -282,7 +283,14 @@ function openAll(path: string): Opened {
   };
 }
 
-const VOLATILE = "volatile";
+/** The library makes folder and files for everybody to read. What is there already is left as somebody may have meant it. */
+function openPrivate(path: string, options: RootDatabaseOptions): RootDatabase<unknown, string> {
+  const isNew = !existsSync(path);
+  if (isNew) mkdirSync(path, { recursive: true, mode: 0o700 });
+  const opened = openEnvironment<unknown, string>({ path, ...options });
+  if (isNew) for (const name of readdirSync(path)) chmodSync(join(path, name), 0o600);
+  return opened;
+}
 
 /**
  * What is written in place and never synced outlives processes, not the host: after a loss of power it may be damaged. So it
