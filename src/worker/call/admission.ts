@@ -50,6 +50,7 @@ const STRANGERS_IN_A_ROW = 8;
 interface Stranger {
   readonly call: Call;
   readonly get: FieldAccess;
+  readonly wasAdmitted: boolean;
 }
 
 /** A caller that is refused so has shown a credential that nobody has. */
@@ -105,17 +106,14 @@ export class Admission {
       wasAdmitted = known !== null && known.verdict === 0;
     }
     // What was good a moment ago is no guess: it is looked over.
-    if (!wasAdmitted && this.guessing.restOf(plan.origin.address, this.relay.now) > 0) {
-      this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
-      return;
-    }
+    if (!wasAdmitted && this.refusesGuess(call)) return;
     if (this.mayAsk(wasAdmitted)) {
       this.ask(call, (name) => textOfField(list, name));
       return;
     }
     // The list is only good for now.
     const kept = new Map(plan.gate!.fields.map((name) => [name, textOfField(list, name)]));
-    this.later.push({ call, get: (name) => kept.get(name) });
+    this.later.push({ call, get: (name) => kept.get(name), wasAdmitted });
     call.down.connection.halted = true;
   }
 
@@ -131,6 +129,12 @@ export class Admission {
     if ((this.later.length > 0 && !ahead) || !this.hasTime()) return false;
     this.strangers++;
     this.inARow++;
+    return true;
+  }
+
+  private refusesGuess(call: Call): boolean {
+    if (this.guessing.restOf(call.plan.origin.address, this.relay.now) === 0) return false;
+    this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
     return true;
   }
 
@@ -154,8 +158,9 @@ export class Admission {
     while (this.later.length > 0 && this.hasTime()) {
       this.strangers++;
       this.inARow = 1;
-      const { call, get } = this.later.shift()!;
-      if (!call.finished) this.askLate(call, get);
+      const next = this.later.shift()!;
+      const { call } = next;
+      if (!call.finished) this.askLate(next);
       this.goesOn = true;
       (call.down.connection.owner as Caller).wire.readOn();
       this.goesOn = false;
@@ -165,9 +170,10 @@ export class Admission {
     if (this.counting) setImmediate(() => this.nextTurn());
   }
 
-  private askLate(call: Call, get: FieldAccess): void {
+  private askLate({ call, get, wasAdmitted }: Stranger): void {
     try {
-      this.ask(call, get);
+      // Others may have guessed meanwhile.
+      if (wasAdmitted || !this.refusesGuess(call)) this.ask(call, get);
     } catch (error) {
       // Outside of any connection's turn: nobody else would catch it.
       this.relay.log.error({ err: error }, "a defect of the gateway ended a call");
