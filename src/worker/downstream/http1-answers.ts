@@ -23,14 +23,14 @@ export interface Http1Questions {
 
 const NEEDS_HTTP2 = `${JSON.stringify({ error: "This port speaks HTTP/2 only (with prior knowledge)" }, null, 4)}\n`;
 
+/** A connection on which nothing passes for so long is closed, ms: more than the control API takes for an answer. */
+const SILENCE = 120_000;
+
 /** @param main tells whether the request came to the main port */
 export function makeHttp1Server(questions: Http1Questions, main: (request: IncomingMessage) => boolean): Server {
-  const server = createServer({
-    headersTimeout: 10_000,
-    requestTimeout: 20_000,
-    keepAliveTimeout: 5_000,
-    maxHeaderSize: 16_384,
-  });
+  // Times for headers and requests would need a server that listens.
+  const server = createServer({ keepAliveTimeout: 5_000, maxHeaderSize: 16_384 });
+  server.timeout = SILENCE;
   server.on("request", (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0]!;
     const socketPath = questions.controlSocket();

@@ -13,6 +13,7 @@ export class Http1Stream extends Duplex {
     super({ allowHalfOpen: true });
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
+    socket.on("timeout", () => this.emit("timeout"));
   }
 
   /** Octets the caller sent; owned by the stream from here. @returns false to read no more until there is room for it */
@@ -31,7 +32,9 @@ export class Http1Stream extends Duplex {
     this.destroy(error ?? undefined);
   }
 
-  setTimeout(): this {
+  /** For node:http, which closes what lies idle after an answer; what passes either way begins the time anew. */
+  setTimeout(ms: number): this {
+    this.socket.setTimeout(ms);
     return this;
   }
 
