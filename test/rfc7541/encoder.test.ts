@@ -1,8 +1,8 @@
 /** RFC 7541 as the encoder writes it: what enters the table, what never does, sizes, and blocks that may be reused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeLiteral, HpackEncoder, literalBound } from "../../src/shared/http2/hpack/encoder.js";
-import { type Field, FieldStore } from "../../src/shared/http2/hpack/field.js";
+import { encodeLiteral, encodeNamed, HpackEncoder, literalBound } from "../../src/shared/http2/hpack/encoder.js";
+import { Field, FieldStore } from "../../src/shared/http2/hpack/field.js";
 import { decodedText, newDecoder, toHex } from "./blocks.js";
 import { PlainDecoder } from "./twin.js";
 
@@ -81,6 +81,39 @@ test("fresh fields are literals that leave the table as it is", () => {
     if (encoder.lastInserted) inserted++;
   }
   assert.ok(inserted < 100, `${inserted} insertions`);
+});
+
+test("of a name that keeps changing one value enters, and the others name it by its index", () => {
+  const store = new FieldStore();
+  for (let i = 0; i < 60; i++) store.field("x-request-id", `${i}`);
+  const name = store.name("x-request-id");
+  assert.ok(name.skip > 0);
+  const encoder = new HpackEncoder(4096);
+  const twin = new PlainDecoder();
+  const lengths: number[] = [];
+  for (let i = 100; i < 104; i++) {
+    const bytes = block(encoder, new Field(name, `${i}`, false, false));
+    lengths.push(bytes.length);
+    assert.equal(encoder.lastInserted, i === 100);
+    assert.deepEqual(twin.decode(bytes)[0]!.value, `${i}`);
+  }
+  assert.deepEqual(lengths.slice(1), [6, 6, 6]);
+  const out = new Uint8Array(100);
+  for (const [field, first] of [
+    [new Field(name, "fresh", false, false), 0x0f],
+    [new Field(name, "never", true, false), 0x1f],
+    [new Field(name, "kept kept kept", false, true), 0x0f],
+  ] as const) {
+    const end = encodeNamed(field, encoder.nameIndexOf(name), out, 0);
+    assert.equal(out[0], first);
+    assert.ok(end <= literalBound(field));
+    const [seen] = twin.decode(out.slice(0, end));
+    assert.deepEqual([seen!.name, seen!.value], ["x-request-id", field.value]);
+  }
+  const secret = store.field("authorization", "secret");
+  const end = encodeNamed(secret, 23, out, 0);
+  assert.equal(out[0]! & 0xf0, 0x10);
+  assert.equal(twin.decode(out.slice(0, end))[0]!.value, "secret");
 });
 
 test("a field larger than half the table is a literal", () => {

@@ -2,8 +2,8 @@
 // for the fields that change with every call and for credentials, whose literals are put in at the end. Runs once per call.
 
 import type { Connection } from "../../shared/http2/connection.js";
-import { encodeLiteral, literalBound } from "../../shared/http2/hpack/encoder.js";
-import type { Field } from "../../shared/http2/hpack/field.js";
+import { encodeNamed, literalBound } from "../../shared/http2/hpack/encoder.js";
+import type { Field, FieldName } from "../../shared/http2/hpack/field.js";
 
 /** A header block for one upstream connection; valid while its encoder's table stays as it was. */
 interface EncodedOnce {
@@ -12,6 +12,9 @@ interface EncodedOnce {
   readonly bytes: Uint8Array;
   /** Where, in `bytes`, the gaps' literals are put in; ascending. */
   readonly cuts: readonly number[];
+  /** The gaps' names, and what stands for each under this generation. */
+  readonly names: readonly FieldName[];
+  readonly indices: readonly number[];
 }
 
 const MAX_ENCODED = 8;
@@ -55,7 +58,7 @@ export class Outgoing {
     const length = encoder.encode(this.filled(volatile), this.fields.length);
     room(length);
     block.set(encoder.out.subarray(0, length));
-    if (!encoder.lastInserted) this.remember(c);
+    if (!encoder.lastInserted) this.remember(c, volatile);
     return length;
   }
 
@@ -65,7 +68,7 @@ export class Outgoing {
     return this.fields.map((field) => field ?? volatile[this.gaps[gap++]!]!);
   }
 
-  private remember(c: Connection): void {
+  private remember(c: Connection, volatile: readonly Field[]): void {
     const encoder = c.encoder;
     const runs: Uint8Array[] = [];
     const cuts: number[] = [];
@@ -94,7 +97,9 @@ export class Outgoing {
       at += part.length;
     }
     if (this.encoded.length >= MAX_ENCODED) this.encoded.shift();
-    this.encoded.push({ connection: c, generation, bytes, cuts });
+    const names = this.gaps.map((gap) => volatile[gap]!.name);
+    const indices = names.map((name) => encoder.nameIndexOf(name));
+    this.encoded.push({ connection: c, generation, bytes, cuts, names, indices });
   }
 }
 
@@ -106,7 +111,7 @@ function room(n: number): void {
 }
 
 function assemble(known: EncodedOnce, gaps: readonly number[], volatile: readonly Field[]): number {
-  const { bytes, cuts } = known;
+  const { bytes, cuts, names, indices } = known;
   if (cuts.length === 0) {
     block = bytes.length > block.length ? new Uint8Array(bytes.length * 2) : block;
     copyInto(bytes, 0, bytes.length, 0);
@@ -120,7 +125,8 @@ function assemble(known: EncodedOnce, gaps: readonly number[], volatile: readonl
   for (let i = 0; i < cuts.length; i++) {
     const cut = cuts[i]!;
     copyInto(bytes, from, cut, at);
-    at = encodeLiteral(volatile[gaps[i]!]!, block, at + cut - from);
+    const field = volatile[gaps[i]!]!;
+    at = encodeNamed(field, field.name === names[i] ? indices[i]! : 0, block, at + cut - from);
     from = cut;
   }
   copyInto(bytes, from, bytes.length, at);

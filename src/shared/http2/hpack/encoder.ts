@@ -3,7 +3,8 @@
  *
  * What enters the table: interned fields that are no secrets. Secrets and fields that came never-indexed go out as
  * never-indexed literals (7.1.3); volatile fields as plain literals, so that the table, and with it every block
- * remembered, stays as it is. Once the table is full, new entries are admitted only now and then.
+ * remembered, stays as it is; only the first of a name enters, for the name's sake. Once the table is full, new entries
+ * are admitted only now and then.
  *
  * A block encoded with `lastInserted` false depends on nothing but the fields' identities and `generation`: as long
  * as that is unchanged, the same bytes may be sent again. A block with `lastInserted` true must be sent once.
@@ -45,6 +46,18 @@ export function encodeLiteral(field: Field, out: Uint8Array, at: number): number
   const end = copy(literal, 0, out, at);
   if (secret) out[at] = literal[0]! | 0x10;
   return end;
+}
+
+/**
+ * The same with the name as an index that an encoder gave for it (nameIndexOf), of use only under that encoder's present
+ * generation; 0 = the name is written out.
+ */
+export function encodeNamed(field: Field, nameIndex: number, out: Uint8Array, at: number): number {
+  if (nameIndex === 0 || field.name.credential) return encodeLiteral(field, out, at);
+  const first = field.neverIndexed ? 0x10 : 0;
+  if (!field.stable) return rawLiteral(field, first, nameIndex, out, at);
+  const literal = fieldLiteral(field);
+  return copy(literal, field.literalValueAt, out, writeInteger(out, at, first, 4, nameIndex));
 }
 
 /** A literal whose value is written as it came or as it stands: for fields not worth keeping a coded form of. */
@@ -181,7 +194,16 @@ export class HpackEncoder {
   }
 
   #encodeFresh(field: Field, at: number): number {
-    return rawLiteral(field, 0, this.#nameIndex(field.name), scratch, at);
+    const index = this.#nameIndex(field.name);
+    if (index !== 0 || !this.#admits(field)) return rawLiteral(field, 0, index, scratch, at);
+    const end = rawLiteral(field, 0x40, 0, scratch, at);
+    this.#insert(field);
+    return end;
+  }
+
+  /** What stands for the name in a literal as long as the generation stays the same; 0 where it must be written out. */
+  nameIndexOf(name: FieldName): number {
+    return this.#nameIndex(name);
   }
 
   /** The static index of a name, or where an entry of the table has it, or 0. */
