@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import fc from "fast-check";
-import { HelloState, MAX_HELLO, readClientHello } from "../../src/worker/tls/client-hello.js";
+import { HelloReader, HelloState, MAX_HELLO, readClientHello } from "../../src/worker/tls/client-hello.js";
 
 /** What node:tls sends first. */
 function helloOf(options: ConnectionOptions): Promise<Buffer> {
@@ -77,6 +77,35 @@ test("a hello in one-octet records does not grow past its bound", () => {
   const head = Buffer.of(1, 0, MAX_HELLO >> 8, 0);
   const message = fragmented(Buffer.concat([Buffer.alloc(5), head, Buffer.alloc(MAX_HELLO)]), 1);
   assert.notEqual(stateOf(message.subarray(0, 3 * MAX_HELLO)), HelloState.MORE);
+});
+
+test("a hello that comes octet by octet is read as if it came at once", async () => {
+  const hello = await helloOf({ servername: "a.example", ALPNProtocols: ["h2"] });
+  const whole = readClientHello(hello);
+  for (const bytes of [hello, fragmented(hello, 1), fragmented(hello, 200)]) {
+    const reader = new HelloReader();
+    let found = reader.look();
+    for (let at = 0; at < bytes.length; at++) {
+      assert.equal(found.state, HelloState.MORE);
+      reader.keep(bytes.subarray(at, at + 1));
+      found = reader.look();
+    }
+    assert.deepEqual(found, whole);
+    assert.deepEqual(reader.seen, bytes);
+  }
+});
+
+// Read again with every octet, the same would take this machine many minutes.
+test("a hello without end in one-octet records and one-octet pieces costs no more than its octets", {
+  timeout: 60_000,
+}, () => {
+  const head = Buffer.of(1, 0, (MAX_HELLO >> 8) - 1, 0);
+  const bytes = fragmented(Buffer.concat([Buffer.alloc(5), head, Buffer.alloc(MAX_HELLO)]), 1);
+  const reader = new HelloReader();
+  let at = 0;
+  while (reader.look().state === HelloState.MORE) reader.keep(bytes.subarray(at, ++at));
+  assert.equal(at, 2 * MAX_HELLO + 1);
+  assert.equal(reader.look().state, HelloState.TOO_LONG);
 });
 
 test("no octets make it throw", async () => {

@@ -7,7 +7,7 @@ import { type OnReadOpts, Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { TcpHandle } from "../../shared/messages.js";
 import type { Transport } from "../downstream/transport.js";
-import { type ClientHello, HelloState, readClientHello } from "./client-hello.js";
+import { type ClientHello, HelloReader, HelloState } from "./client-hello.js";
 import { type PeerCertificate, peerCertificate } from "./peer-certificate.js";
 import { ClientAuth, type Reception } from "./reception.js";
 import { ServerSocket } from "./server-socket.js";
@@ -52,7 +52,7 @@ export class Arrival {
   resumed = false;
   private readonly host: ArrivalHost;
   private readonly handle: ReadableHandle;
-  private seen: Buffer = EMPTY;
+  private first = new HelloReader();
   private socket: ServerSocket | null = null;
   private over = false;
   private reader: OnReadOpts | null = null;
@@ -71,13 +71,12 @@ export class Arrival {
   private read(bytes: ArrayBuffer | undefined): void {
     if (this.over || this.socket !== null) return;
     if (bytes === undefined) return this.drop();
-    const piece = Buffer.from(bytes);
-    this.seen = this.seen.length === 0 ? piece : Buffer.concat([this.seen, piece]);
+    this.first.keep(Buffer.from(bytes));
     if (this.hello !== null) {
-      if (this.seen.length > MAX_EARLY) this.drop();
+      if (this.first.seen.length > MAX_EARLY) this.drop();
       return;
     }
-    const { state, hello } = readClientHello(this.seen);
+    const { state, hello } = this.first.look();
     if (state === HelloState.MORE) return;
     if (state === HelloState.HELLO) {
       this.hello = hello;
@@ -92,7 +91,9 @@ export class Arrival {
   }
 
   private refusePlain(): void {
-    const http = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) /.test(this.seen.toString("latin1", 0, 8));
+    const http = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) /.test(
+      this.first.seen.toString("latin1", 0, 8),
+    );
     this.leave("not_tls", "what came first is not TLS", http ? Buffer.from(PLAIN_HTTP) : EMPTY);
   }
 
@@ -134,8 +135,8 @@ export class Arrival {
       this.host.ended(this);
     });
     socket.once("secure", () => this.secured(socket));
-    const { seen } = this;
-    this.seen = EMPTY;
+    const { seen } = this.first;
+    this.first = new HelloReader();
     socket.receive(seen);
   }
 

@@ -39,44 +39,109 @@ const NOT_TLS: ReadHello = { state: HelloState.NOT_TLS, hello: null };
 
 /** @param seen everything received so far */
 export function readClientHello(seen: Buffer): ReadHello {
-  // A first octet that is no handshake record is most often somebody who speaks cleartext to this port.
-  if (seen.length > 0 && seen[0] !== HANDSHAKE) return NOT_TLS;
-  const message = gather(seen);
-  if (!Buffer.isBuffer(message)) return message;
-  try {
-    return { state: HelloState.HELLO, hello: parse(new Cursor(message)) };
-  } catch (error) {
-    if (error instanceof RangeError) return BROKEN;
-    throw error;
+  const reader = new HelloReader();
+  reader.keep(seen);
+  return reader.look();
+}
+
+/**
+ * A hello that comes in pieces. Each octet is looked at once, however small the pieces and the records in them are: one
+ * that costs a packet must not have everything before it read again.
+ */
+export class HelloReader {
+  readonly #seen = new Octets();
+  /** What the records carry, without their heads. */
+  readonly #message = new Octets();
+  /** How far `#seen` was read, and what of the record there is still to come. */
+  #at = 0;
+  #left = 0;
+
+  /** Everything received so far. */
+  get seen(): Buffer {
+    return this.#seen.bytes;
+  }
+
+  keep(piece: Buffer): void {
+    this.#seen.add(piece);
+  }
+
+  look(): ReadHello {
+    const seen = this.#seen.bytes;
+    // A first octet that is no handshake record is most often somebody who speaks cleartext to this port.
+    if (seen.length > 0 && seen[0] !== HANDSHAKE) return NOT_TLS;
+    while (this.#at < seen.length) {
+      if (this.#left === 0) {
+        const state = this.#head(seen);
+        if (state !== HelloState.HELLO) return state === HelloState.MORE ? unfinished(seen) : BROKEN;
+      }
+      const end = Math.min(this.#at + this.#left, seen.length);
+      this.#message.add(seen.subarray(this.#at, end));
+      this.#left -= end - this.#at;
+      this.#at = end;
+      const found = this.#found();
+      if (found !== MORE) return found;
+    }
+    return unfinished(seen);
+  }
+
+  /** Steps over the head of a record, which may be cut anywhere: HELLO when it is whole. */
+  #head(seen: Buffer): number {
+    const at = this.#at;
+    if (seen[at] !== HANDSHAKE) return HelloState.BROKEN;
+    if (at + 1 < seen.length && seen[at + 1] !== 3) return HelloState.BROKEN;
+    if (at + RECORD_HEAD > seen.length) return HelloState.MORE;
+    const length = seen.readUInt16BE(at + 3);
+    if (length === 0 || length > RECORD_MAX) return HelloState.BROKEN;
+    this.#at += RECORD_HEAD;
+    this.#left = length;
+    return HelloState.HELLO;
+  }
+
+  /** The message out of its records, which may cut it anywhere (RFC 8446 section 5.1). */
+  #found(): ReadHello {
+    const message = this.#message.bytes;
+    if (message.length > 0 && message[0] !== CLIENT_HELLO) return BROKEN;
+    if (message.length < MESSAGE_HEAD) return MORE;
+    const wanted = MESSAGE_HEAD + message.readUIntBE(1, 3);
+    if (wanted > MAX_HELLO) return TOO_LONG;
+    if (message.length < wanted) return MORE;
+    try {
+      return { state: HelloState.HELLO, hello: parse(new Cursor(message.subarray(MESSAGE_HEAD, wanted))) };
+    } catch (error) {
+      if (error instanceof RangeError) return BROKEN;
+      throw error;
+    }
   }
 }
 
-/** The message out of its records, which may cut it anywhere (RFC 8446 section 5.1). */
-function gather(seen: Buffer): Buffer | ReadHello {
-  const parts: Buffer[] = [];
-  let have = 0;
-  for (let at = 0; at < seen.length; ) {
-    if (seen[at] !== HANDSHAKE) return BROKEN;
-    if (at + 1 < seen.length && seen[at + 1] !== 3) return BROKEN;
-    if (at + RECORD_HEAD > seen.length) break;
-    const length = seen.readUInt16BE(at + 3);
-    if (length === 0 || length > RECORD_MAX) return BROKEN;
-    const part = seen.subarray(at + RECORD_HEAD, Math.min(at + RECORD_HEAD + length, seen.length));
-    parts.push(part);
-    have += part.length;
-    const first = parts[0]!;
-    if (first.length > 0 && first[0] !== CLIENT_HELLO) return BROKEN;
-    if (have >= MESSAGE_HEAD) {
-      const all = parts.length === 1 ? first : Buffer.concat(parts, have);
-      const wanted = MESSAGE_HEAD + all.readUIntBE(1, 3);
-      if (wanted > MAX_HELLO) return TOO_LONG;
-      if (have >= wanted) return all.subarray(MESSAGE_HEAD, wanted);
-      parts.splice(0, parts.length, all);
-    }
-    at += RECORD_HEAD + length;
-  }
+function unfinished(seen: Buffer): ReadHello {
   return seen.length > 2 * MAX_HELLO ? TOO_LONG : MORE;
 }
+
+/** Octets that become more; room is doubled, so that each is copied a few times at most. */
+class Octets {
+  #room: Buffer = NONE;
+  bytes: Buffer = NONE;
+
+  add(piece: Buffer): void {
+    const { length } = this.bytes;
+    // The first piece is nearly always everything: it stays where it is.
+    if (length === 0) {
+      this.bytes = piece;
+      return;
+    }
+    const needed = length + piece.length;
+    if (needed > this.#room.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * needed);
+      this.bytes.copy(larger);
+      this.#room = larger;
+    }
+    piece.copy(this.#room, length);
+    this.bytes = this.#room.subarray(0, needed);
+  }
+}
+
+const NONE = Buffer.alloc(0);
 
 /** Reads forward and throws a RangeError past the end, as Buffer's own readers do. */
 class Cursor {
