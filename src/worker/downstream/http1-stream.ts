@@ -7,17 +7,18 @@ import { Duplex } from "node:stream";
 export class Http1Stream extends Duplex {
   private readonly socket: Socket;
   private full = false;
+  private silence: NodeJS.Timeout | null = null;
   readonly remoteAddress: string | undefined;
 
   constructor(socket: Socket) {
     super({ allowHalfOpen: true });
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
-    socket.on("timeout", () => this.emit("timeout"));
   }
 
   /** Octets the caller sent; owned by the stream from here. @returns false to read no more until there is room for it */
   feed(bytes: Buffer): boolean {
+    this.silence?.refresh();
     this.full = !this.push(bytes);
     return !this.full;
   }
@@ -32,9 +33,14 @@ export class Http1Stream extends Duplex {
     this.destroy(error ?? undefined);
   }
 
-  /** For node:http, which closes what lies idle after an answer; what passes either way begins the time anew. */
+  /**
+   * For node:http, which closes what lies idle after an answer; what passes either way begins the time anew. Kept here: not
+   * every socket has one (a connection whose TLS ends on a thread).
+   */
   setTimeout(ms: number): this {
-    this.socket.setTimeout(ms);
+    if (this.silence !== null) clearTimeout(this.silence);
+    this.silence = null;
+    if (ms > 0 && !this.destroyed) this.silence = setTimeout(() => this.emit("timeout"), ms).unref();
     return this;
   }
 
@@ -45,7 +51,11 @@ export class Http1Stream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.socket.write(chunk, done);
+    this.silence?.refresh();
+    this.socket.write(chunk, (error) => {
+      this.silence?.refresh();
+      done(error);
+    });
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -53,6 +63,7 @@ export class Http1Stream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.setTimeout(0);
     this.socket.destroy();
     done(error);
   }
