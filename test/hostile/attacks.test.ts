@@ -68,6 +68,21 @@ describe("attacks that once succeeded", () => {
     client.close();
   });
 
+  test("a request that the control API cannot be given is refused, and its connection goes on", async () => {
+    const path = { ":path": "/tyk/keys" };
+    const client = await WireClient.ready(gateway.port);
+    for (const fields of [
+      [...request(path), ["a(b", "x"] as const],
+      [...request(path), ["trailer", "x"] as const],
+      request({ ...path, ":method": "connect" }),
+    ]) {
+      const { fields: answered, reset } = await client.get(fields);
+      assert.deepEqual([answered[0]?.value, reset], ["400", undefined]);
+    }
+    client.close();
+    assert.doesNotMatch(gateway.logs, /"level":[45]0/);
+  });
+
   test("a control character in a field is malformed and ends no worker", async () => {
     const workers = await gateway.workers();
     for (const value of ["a\u0001b", "a\u007fb"]) {

@@ -68,8 +68,8 @@ export class CallerEvents implements ConnectionEvents {
     try {
       call.control = new ControlRequest(this.relay, call, list, plan.rules.controlSocket);
     } catch (error) {
-      // node:http refuses fields that HTTP/2 lets pass.
-      this.relay.log.warn({ err: error }, "a request for the control API cannot be passed on");
+      // node:http refuses fields that HTTP/2 lets pass. Whoever reaches the port may send them: no matter for the log.
+      this.relay.log.debug({ err: error }, "a request for the control API cannot be passed on");
       this.relay.fail(call, ANSWERS.badRequest);
     }
   }

@@ -33,6 +33,8 @@ export class ControlRequest implements LocalExchange {
     const { plan } = call;
     this.relay = relay;
     this.call = call;
+    // Methods are told apart by their case, but not by node:http, which would ask for a tunnel.
+    if (plan.method.toUpperCase() === "CONNECT") throw new Error("CONNECT is nothing that the control API answers");
     const headers = headersOf(list, plan);
     // A body without a length must be framed whatever the method: octets between two requests would be a request.
     if (!call.requestEnded && headers["content-length"] === undefined) headers["transfer-encoding"] = "chunked";
@@ -101,7 +103,7 @@ export class ControlRequest implements LocalExchange {
 }
 
 function headersOf(list: FieldList, plan: Plan): Record<string, string> {
-  const headers: Record<string, string> = { host: "localhost" };
+  const headers: Record<string, string> = Object.assign(Object.create(null), { host: "localhost" });
   for (let i = 0; i < list.length; i++) {
     const { name, value } = list.fields[i]!;
     if (name.text.startsWith(":") || name.text === "host" || name.text === "te" || name.text === "expect") continue;

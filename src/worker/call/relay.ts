@@ -419,7 +419,8 @@ export class Relay implements CallRunner {
     call.limits?.cancel();
     if (call.slot >= 0) this.deadlines.remove(call);
     this.settle(call, origin, status);
-    if (this.watcher !== null && call.control === null) this.watcher.ended(call, origin, status, reason);
+    // Requests for the control API and for our own health are of no API.
+    if (this.watcher !== null && call.plan.route !== null) this.watcher.ended(call, origin, status, reason);
     call.link = null;
     this.calls--;
     if (call.heldBlock !== null) this.held.release(call);
