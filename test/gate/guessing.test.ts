@@ -1,7 +1,7 @@
 // Responsible for: the guard against guessing as callers meet it. Governed by: setting unknown_keys_per_second.
 
 import assert from "node:assert/strict";
-import { after, before, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { until } from "../support/waiting.js";
 import { type Caller, token } from "./caller.js";
@@ -49,5 +49,46 @@ onBothHomes("guessing keys", (home) => {
       "it is answered again",
       async () => (await caller.code(PATH, token("later"))) === status.UNAUTHENTICATED,
     );
+  });
+});
+
+describe("guessing behind a trusted proxy", () => {
+  let world: World;
+
+  before(async () => {
+    world = await World.start({
+      home: "embedded",
+      definitions: (target) => [
+        keyed("guessing", target, "/guessing.Api"),
+        keyed("open", target, "/open.Api", {
+          use_keyless: true,
+          enable_ip_blacklisting: true,
+          blacklisted_ips: ["10.9.9.9"],
+        }),
+      ],
+      settings: { unknown_keys_per_second: 1, trusted_proxies: ["127.0.0.1"] },
+    });
+  });
+  after(() => world?.stop());
+
+  it("counts for the address that the proxy tells, and for no API that asks for no credential", async () => {
+    const [guesser, other] = ["10.0.0.1", "10.0.0.2"];
+    const caller = world.caller();
+    const { key } = await world.control().key({ access_rights: rights(["guessing"]) });
+    let guesses = 0;
+    const guess = () =>
+      caller.code(PATH, { ...token(`guess-${guesses++}`), "x-forwarded-for": `10.9.9.9, ${guesser}` });
+    await until("the guesser is told to come back", async () => (await guess()) === status.RESOURCE_EXHAUSTED);
+    // The guard stays up for a second: while it does, its answers stand around those of the others.
+    await until("others were answered while the guesser was not", async () => {
+      const before = await guess();
+      const path = `/open.Api/Call${guesses}`;
+      const unguarded = [
+        await caller.code(PATH, { ...token(key), "x-forwarded-for": other }),
+        await caller.code(path, { "x-forwarded-for": guesser }),
+      ];
+      assert.deepEqual(unguarded, [status.OK, status.OK]);
+      return [before, await guess()].every((code) => code === status.RESOURCE_EXHAUSTED);
+    });
   });
 });

@@ -16,6 +16,7 @@ import type { LimitEngine } from "../admit/limits/engine.js";
 import { noRates, readHeaders } from "../admit/limits/headers.js";
 import { ADMIT, DENY, QUOTA, WAIT } from "../admit/limits/limit.js";
 import type { LimitSet } from "../admit/limits/set.js";
+import { callerAddress } from "../admit/rights/addresses.js";
 import * as verdicts from "../admit/verdicts.js";
 import type { Caller } from "../downstream/caller.js";
 import { repeats, sendText } from "./answer.js";
@@ -50,6 +51,8 @@ const STRANGERS_IN_A_ROW = 8;
 interface Stranger {
   readonly call: Call;
   readonly get: FieldAccess;
+  /** Whose guess it would be. */
+  readonly from: string;
   readonly wasAdmitted: boolean;
 }
 
@@ -106,14 +109,16 @@ export class Admission {
       wasAdmitted = known !== null && known.verdict === 0;
     }
     // What was good a moment ago is no guess: it is looked over.
-    if (!wasAdmitted && this.refusesGuess(call)) return;
+    const get: FieldAccess = (name) => textOfField(list, name);
+    const from = this.guesserOf(plan, get);
+    if (!wasAdmitted && this.refusesGuess(call, from)) return;
     if (this.mayAsk(wasAdmitted)) {
-      this.ask(call, (name) => textOfField(list, name));
+      this.ask(call, get, from);
       return;
     }
     // The list is only good for now.
     const kept = new Map(plan.gate!.fields.map((name) => [name, textOfField(list, name)]));
-    this.later.push({ call, get: (name) => kept.get(name), wasAdmitted });
+    this.later.push({ call, get: (name) => kept.get(name), from, wasAdmitted });
     call.down.connection.halted = true;
   }
 
@@ -132,8 +137,15 @@ export class Admission {
     return true;
   }
 
-  private refusesGuess(call: Call): boolean {
-    if (this.guessing.restOf(call.plan.origin.address, this.relay.now) === 0) return false;
+  /** The address that its guess counts for: behind a trusted proxy its own, not everybody's. NOBODY where none can be made. */
+  private guesserOf(plan: Plan, get: FieldAccess): string {
+    const gate = plan.gate!;
+    if (this.guessing.limit === 0 || gate.auth.length === 0) return NOBODY;
+    return callerAddress(plan.origin.address, gate.trusted, get, gate.xffDepth);
+  }
+
+  private refusesGuess(call: Call, from: string): boolean {
+    if (from === NOBODY || this.guessing.restOf(from, this.relay.now) === 0) return false;
     this.deny(call, this.gate.verdicts[verdicts.TOO_MANY_GUESSES]!, this.comeBack(call, GUESSING_MS));
     return true;
   }
@@ -142,13 +154,13 @@ export class Admission {
     return this.strangers < STRANGERS_AT_LEAST || performance.now() - this.begun < STRANGERS_MS;
   }
 
-  private ask(call: Call, get: FieldAccess): void {
+  private ask(call: Call, get: FieldAccess, from: string): void {
     const { plan } = call;
     const { address: peer, peer: certificate } = plan.origin;
     const gone = (): boolean => call.finished;
     const request = { api: plan.gate!, method: plan.method, path: plan.path, peer, certificate, get, gone };
-    const decision = this.gate.admit(request, (later) => this.decided(call, later));
-    if (decision !== 0) this.decided(call, decision);
+    const decision = this.gate.admit(request, (later) => this.decided(call, later, from));
+    if (decision !== 0) this.decided(call, decision, from);
   }
 
   /** Some more of those that had to stop, each with what stands behind it on its connection. */
@@ -170,10 +182,10 @@ export class Admission {
     if (this.counting) setImmediate(() => this.nextTurn());
   }
 
-  private askLate({ call, get, wasAdmitted }: Stranger): void {
+  private askLate({ call, get, from, wasAdmitted }: Stranger): void {
     try {
       // Others may have guessed meanwhile.
-      if (wasAdmitted || !this.refusesGuess(call)) this.ask(call, get);
+      if (wasAdmitted || !this.refusesGuess(call, from)) this.ask(call, get, from);
     } catch (error) {
       // Outside of any connection's turn: nobody else would catch it.
       this.relay.log.error({ err: error }, "a defect of the gateway ended a call");
@@ -192,9 +204,9 @@ export class Admission {
     return plan.scope;
   }
 
-  private decided(call: Call, decision: Decision): void {
+  private decided(call: Call, decision: Decision, from: string): void {
     const { plan } = call;
-    if (GUESSES.has(decision.verdict)) this.guessing.note(plan.origin.address, this.relay.now);
+    if (from !== NOBODY && GUESSES.has(decision.verdict)) this.guessing.note(from, this.relay.now);
     // Rules that came meanwhile have cleared the memory, and this plan is used no more.
     if (decision.validUntil > 0 && plan.scope !== null && plan.rules === this.rules) {
       this.decisions.remember(plan.scope, call.volatile, plan.keys, decision);
@@ -277,6 +289,7 @@ export class Admission {
   }
 }
 
+const NOBODY = "";
 const NO_FIELDS: Record<string, string> = {};
 /** The window of the guard: always the same, so that the answer is. */
 const GUESSING_MS = 1_000;
