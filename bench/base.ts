@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { UsageError } from "./options.js";
 import { sluice } from "./peers/sluice.js";
 import { projectRoot } from "./results.js";
 import { type Figure, type RoundsPlan, runRounds, type ScenarioResult } from "./rounds.js";
@@ -58,6 +59,8 @@ export const compareWithBase = async (
   scenarios: readonly Scenario[],
   plan: RoundsPlan,
 ): Promise<number> => {
+  if (spawnSync("git", ["rev-parse", "--verify", "--quiet", `${revision}^{commit}`], { cwd: projectRoot }).status !== 0)
+    throw new UsageError(`--base: git knows no revision "${revision}" here`);
   const folder = join(scratchFolder(), "base");
   process.once("exit", () => removeWorktree(folder));
   plan.progress(`building ${revision}`);

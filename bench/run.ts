@@ -142,7 +142,8 @@ main()
   .then((code) => process.exit(code))
   .catch(async (error: unknown) => {
     await stopAllChildren();
-    if (error instanceof UsageError) say(`${error.message === "" ? "" : `${error.message}\n\n`}${USAGE}`);
+    if (error instanceof UsageError && error.message === "") process.stdout.write(`${USAGE}\n`);
+    else if (error instanceof UsageError) say(`${error.message}\n\n${USAGE}`);
     else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    process.exit(error instanceof UsageError ? 2 : 1);
+    process.exit(error instanceof UsageError ? (error.message === "" ? 0 : 2) : 1);
   });
