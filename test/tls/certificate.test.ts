@@ -121,7 +121,8 @@ describe("certificates and keys", () => {
     assert.match(problem(ca.cert + made.pem), /belongs to certificate 2, which must come first/);
     assert.match(problem(made.pem + other.key), /holds 2 private keys/);
     assert.match(problem(made.cert + writePem("PRIVATE KEY", Buffer.from("x"))), /not a private key/);
-    assert.match(problem(made.cert.slice(0, -30)), /holds no PEM certificate/);
+    assert.equal(problem(made.cert.slice(0, -30)), "holds no PEM certificate that is whole");
+    assert.match(problem(made.cert + ca.cert.slice(0, -30) + made.key), /holds a PEM block that is not whole/);
   });
 
   test("names of a certificate are its alternatives, wildcards apart", async () => {

@@ -3,7 +3,7 @@
 // Governed by: Tyk's ids, org_id followed by the SHA-256 of the leaf's DER in hex. Runs: per certificate that is loaded.
 
 import { createHash, X509Certificate } from "node:crypto";
-import { readPem, writePem } from "./pem.js";
+import { isDamaged, readPem, writePem } from "./pem.js";
 import { isKeyLabel, openKey } from "./private-key.js";
 
 /** Plain data: it travels to workers and lies in the store. */
@@ -29,7 +29,10 @@ export function readCertificate(text: string, secret: string): ReadCertificate {
   const blocks = readPem(text);
   const certificates = blocks.filter((block) => block.label === "CERTIFICATE" || block.label === "X509 CERTIFICATE");
   const keys = blocks.filter((block) => isKeyLabel(block.label));
-  if (certificates.length === 0) return { problem: "holds no PEM certificate" };
+  const damaged = isDamaged(text, blocks);
+  if (certificates.length === 0) return { problem: `holds no PEM certificate${damaged ? " that is whole" : ""}` };
+  // A chain without its middle is shown to callers who cannot check it, a bundle of CAs without some refuses theirs.
+  if (damaged) return { problem: "holds a PEM block that is not whole: was it cut off?" };
   if (certificates.length > MAX_CERTIFICATES) return { problem: `holds more than ${MAX_CERTIFICATES} certificates` };
   if (keys.length > 1) return { problem: `holds ${keys.length} private keys; one certificate has one` };
   const parsed: X509Certificate[] = [];

@@ -31,6 +31,11 @@ export function readPem(text: string): PemBlock[] {
   return blocks;
 }
 
+/** Something begins in it that is no block: cut off on the way, or not base64. */
+export function isDamaged(text: string, blocks: readonly PemBlock[]): boolean {
+  return text.split("-----BEGIN ").length - 1 > blocks.length;
+}
+
 export function writePem(label: string, der: Uint8Array): string {
   const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString("base64");
   return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, "$&\n")}-----END ${label}-----\n`;

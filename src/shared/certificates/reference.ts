@@ -30,7 +30,7 @@ export function nameOf(reference: string): string {
 
 export function find(reference: string, secret: string, readFile: ReadFile): Found {
   if (isStoreId(reference)) return "stored";
-  const text = textOf(reference, readFile);
+  const text = textOf(reference, readFile, "the id of a certificate in the store");
   if ("problem" in text) return text;
   const read = readCertificate(text.text, secret);
   return "problem" in read ? { problem: sayProblem(nameOf(reference), read.problem) } : read;
@@ -54,7 +54,7 @@ export type Pin = { readonly fingerprint: string } | { readonly problem: string 
 export function findPin(reference: string, readFile: ReadFile): Pin {
   const fingerprint = fingerprintIn(reference);
   if (fingerprint !== undefined) return { fingerprint };
-  const text = textOf(reference, readFile);
+  const text = textOf(reference, readFile, "a fingerprint, which has 64 hexadecimal digits");
   if ("problem" in text) return text;
   for (const block of readPem(text.text)) {
     const key = publicKey(block.label, block.der);
@@ -78,12 +78,18 @@ function publicKey(label: string, der: Buffer): KeyObject | undefined {
   }
 }
 
-function textOf(reference: string, readFile: ReadFile): { readonly text: string } | { readonly problem: string } {
+/** `instead`: what else it may have been meant for. Spelt wrong, that is taken for the name of a file. */
+function textOf(
+  reference: string,
+  readFile: ReadFile,
+  instead = "",
+): { readonly text: string } | { readonly problem: string } {
   if (looksLikePem(reference)) return { text: reference };
   try {
     return { text: readFile(reference) };
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    return { problem: `${nameOf(reference)} cannot be read (${code})` };
+    const other = code === "ENOENT" && instead !== "" ? `, nor is it ${instead}` : "";
+    return { problem: `${nameOf(reference)} cannot be read (${code})${other}` };
   }
 }
