@@ -3,6 +3,7 @@
 // Must not know: processes, ports. Runs: at start and at a reload.
 
 import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
 import type { Settings } from "../shared/config.js";
 import { matchingOf } from "../shared/model/path-rules.js";
 import type { Policies } from "../shared/model/policy.js";
@@ -60,8 +61,17 @@ export function loadSet(confPath: string | undefined, env: Environment): Loaded 
  * was left out before may stay so.
  */
 export function newErrors(old: LoadedSet, next: readonly Problem[]): readonly Problem[] {
-  const known = new Set(errorsOf(old.problems).map(printProblem));
-  return errorsOf(next).filter((problem) => !known.has(printProblem(problem)));
+  return errorsOf(newProblems(old, next));
+}
+
+/** What the new set would be told of and the old was not: a restart is not the first to tell of a typing error. */
+export function newProblems(old: LoadedSet, next: readonly Problem[]): readonly Problem[] {
+  const known = new Set(old.problems.map(printProblem));
+  return next.filter((problem) => !known.has(printProblem(problem)));
+}
+
+export function tellProblems(log: Logger, problems: readonly Problem[]): void {
+  for (const { level, message, ...where } of problems) log[level === "error" ? "error" : "warn"](where, message);
 }
 
 function errorsOf(problems: readonly Problem[]): readonly Problem[] {

@@ -13,7 +13,7 @@ import { readQuestion } from "./control/explain.js";
 import { usableCores } from "./cores.js";
 import { explainOnce } from "./explain.js";
 import { lint } from "./lint.js";
-import { loadSet } from "./loaded-set.js";
+import { loadSet, tellProblems } from "./loaded-set.js";
 import { load } from "./loader.js";
 import { exit, log } from "./log.js";
 import { serve } from "./serve.js";
@@ -31,7 +31,7 @@ async function start(conf: string | undefined, workers: number | undefined): Pro
   const { set } = loaded;
   const { settings } = set.served;
   log.level = settings.log_level;
-  for (const { level, message, ...where } of set.problems) log[level === "error" ? "error" : "warn"](where, message);
+  tellProblems(log, set.problems);
   sayWhyClosed(settings);
   await serve(
     {

@@ -4,7 +4,7 @@
 
 import type { Logger } from "pino";
 import { printProblem } from "../shared/model/problem.js";
-import { keepFixed, type Loaded, type LoadedSet, newErrors } from "./loaded-set.js";
+import { keepFixed, type Loaded, type LoadedSet, newErrors, newProblems, tellProblems } from "./loaded-set.js";
 
 export interface ReloadOptions {
   readonly load: () => Loaded;
@@ -83,7 +83,9 @@ export class Reloader {
     if (broken.length > 0) return sentence(broken.map(printProblem));
     const { set, kept } = keepFixed(old.served.settings, loaded.set);
     if (kept.length > 0) log.warn({ settings: kept }, "settings that are in force only after a restart have changed");
-    return apply(set);
+    const reason = await apply(set);
+    if (reason === "") tellProblems(log, newProblems(old, loaded.set.problems));
+    return reason;
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { redisMissing, startRedis } from "../store/redis-server.js";
 import { freePorts, type Gateway, keyless, startGateway } from "../support/gateway.js";
+import { until } from "../support/waiting.js";
 import { request, WireClient } from "../support/wire/client.js";
 import { WireServer } from "../support/wire/server.js";
 import { httpGet } from "../system/http1.js";
@@ -132,6 +133,19 @@ describe("reload", () => {
     assert.match(gateway.logs, /in force only after a restart/);
     await writeFile(gateway.configPath, text);
     await reload(gateway);
+  });
+
+  test("a field that nothing knows is told by the reload that brought it, and not again by the next", async () => {
+    const told = () =>
+      gateway.logs.split("is not a known field and has no effect; did you mean access_logs?").length - 1;
+    const text = await readFile(gateway.configPath, "utf8");
+    await writeFile(gateway.configPath, JSON.stringify({ ...JSON.parse(text), acess_logs: { enabled: true } }));
+    await reload(gateway);
+    await until("it is told", () => told() > 0);
+    await reload(gateway);
+    await writeFile(gateway.configPath, text);
+    await reload(gateway);
+    assert.equal(told(), 1);
   });
 
   test("ports are opened and closed, and the control port moves", async () => {
