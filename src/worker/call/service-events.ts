@@ -255,7 +255,9 @@ export class ServiceEvents implements ConnectionEvents {
 
   goaway(c: Connection, last: number, code: number): void {
     const link = c.owner as Link;
-    this.relay.log.info({ endpoint: link.endpoint.name, lastStream: last, code }, "service sent GOAWAY");
+    // After ours it is an answer: every reload that changes a target would read like a service that ends.
+    const level = link.isEnding ? "debug" : "info";
+    this.relay.log[level]({ endpoint: link.endpoint.name, lastStream: last, code }, "service sent GOAWAY");
     link.retire();
     for (const stream of c.streams.all()) {
       if (stream.id <= last) continue;

@@ -104,6 +104,11 @@ export class Link implements WireOwner {
     this.wire.endAfterFlush();
   }
 
+  /** It has no calls any more, and the service was told that none will come. */
+  get isEnding(): boolean {
+    return this.wire.isEnding;
+  }
+
   /** Ends it now; its calls end or move as the connection's streams close. */
   abandon(reason: string): void {
     this.failure = reason;
