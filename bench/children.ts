@@ -142,7 +142,8 @@ export const endWithParent = (cleanUp: () => void): void => {
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const) {
-    process.once(signal, () => {
+    // Ctrl-C reaches this process twice, from the terminal and from npm: without a listener the second would end it half way.
+    process.on(signal, () => {
       killAllNow();
       cleanUp();
       process.exit(code);

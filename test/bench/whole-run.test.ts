@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { processTree } from "../../bench/cpu.js";
 import { sluiceMain } from "../../bench/peers/sluice.js";
@@ -121,10 +122,20 @@ test("Ctrl-C ends everything the bench started, and leaves no file", { skip }, a
     return tree.length >= 6 || child.exitCode !== null;
   });
   assert.equal(child.exitCode, null, printed.err);
-  child.kill("SIGINT");
+  // As often as a terminal, npm and an impatient hand send it.
+  while (child.exitCode === null && child.signalCode === null && child.kill("SIGINT")) await setImmediate();
   assert.equal(await code, 130);
   await gone(tree);
   assert.deepEqual(leftovers(), []);
+});
+
+test("--help is an answer, a revision that git does not know is wrong use", async () => {
+  const help = bench(["--help"], process.env.PATH ?? "");
+  assert.equal(await help.code, 0);
+  assert.match(help.printed.out, /^usage:/);
+  const base = bench(["--base", "no-such-revision", "--scenario", "unary-1x1"], process.env.PATH ?? "");
+  assert.equal(await base.code, 2);
+  assert.match(base.printed.err, /git knows no revision "no-such-revision" here\n\nusage:/);
 });
 
 test("wrong words on the command line get the usage and exit code 2", async () => {
