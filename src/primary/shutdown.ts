@@ -23,6 +23,7 @@ export class Shutdown {
   readonly #done: () => void;
   #signals = 0;
   #delay: NodeJS.Timeout | undefined;
+  #ended = false;
 
   constructor(gateway: Ending, times: () => ShutdownTimes, log: Logger, done: () => void) {
     this.#gateway = gateway;
@@ -52,9 +53,19 @@ export class Shutdown {
   }
 
   #end(timeoutMs: number): void {
-    this.#gateway.end(timeoutMs).then(this.#done, (error: unknown) => {
-      this.#log.error({ err: error }, "ending failed");
-      this.#done();
-    });
+    this.#gateway.end(timeoutMs).then(
+      () => this.#finish(),
+      (error: unknown) => {
+        this.#log.error({ err: error }, "ending failed");
+        this.#finish();
+      },
+    );
+  }
+
+  /** After a second signal both ways of ending arrive here. */
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#done();
   }
 }

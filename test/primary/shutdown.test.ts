@@ -37,6 +37,7 @@ test("after SIGTERM the ports still accept for the delay while /ready says no on
   assert.equal(await caller.line(), "goaway");
   await caller.closed;
   assert.deepEqual(await primary.exited, { code: 0, signal: null });
+  assert.equal(primary.lines("ended").filter((line) => line.msg === "ended").length, 1);
   await primary.allGone();
 });
 
