@@ -5,33 +5,33 @@
 import type { Logger } from "pino";
 import type { Certificates } from "../shared/certificates/collection.js";
 import type { Settings } from "../shared/config.js";
-import type { HealthState, Port, TicketKeys, WorkerConfig } from "../shared/messages.js";
+import type { TicketKeys, WorkerConfig } from "../shared/messages.js";
 import { needsKeys } from "../shared/model/gate-rules.js";
 import type { Policy } from "../shared/model/policy.js";
 import type { Sample } from "../shared/observe/figures.js";
 import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import { CERTIFICATES_CHANGED, EVERYTHING_CHANGED, type StoreChange } from "../shared/store/store.js";
-import { CertificateHealth } from "./certificate-health.js";
+import { CertificatesInForce } from "./certificates-in-force.js";
 import { controlApp } from "./control/app.js";
 import { HealthService } from "./control/health-service.js";
 import { ControlPort } from "./control-port.js";
 import { ControlTls } from "./control-tls.js";
-import { type CertificateExpiry, ExpiryMonitor } from "./expiry.js";
-import { type Component, healthOf, type LeftOut, SHUTTING_DOWN, STARTING } from "./health.js";
+import type { CertificateExpiry } from "./expiry.js";
+import { GatewayHealth } from "./gateway-health.js";
+import { type LeftOut, SHUTTING_DOWN } from "./health.js";
 import { Keyspace } from "./keyspace.js";
-import { at, type Listener, Listeners } from "./listeners.js";
+import type { Listener } from "./listeners.js";
 import type { Loaded, LoadedSet } from "./loaded-set.js";
 import { Collection } from "./metrics/collection.js";
 import { OwnFigures } from "./metrics/own-figures.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
+import { PortsInForce } from "./ports-in-force.js";
 import { Rebalancer } from "./rebalance.js";
 import { Reloader } from "./reload.js";
 import { StoreNews } from "./store-news.js";
-import { isSame, StoredCertificates } from "./stored-certificates.js";
 import { Supervisor } from "./supervisor.js";
 import { Tickets } from "./tickets.js";
 import { FileWatch, folderOf } from "./watch.js";
-import type { WorkerProcess } from "./worker-process.js";
 
 /** What the loader read and checked. */
 export type ServedConfig = Omit<WorkerConfig, "generation" | "controlSocket" | "policies"> & {
@@ -57,8 +57,6 @@ export interface GatewayOptions {
 /** News of other replicas after which definitions and policies are read again. */
 const RELOADING = new Set(["ApiUpdated", "ApiRemoved", "ApiAdded", "GroupReload", "PolicyChanged"]);
 const DEFAULT_GATHERING_S = 1;
-/** News of certificates is delivered at most once: so often the store is asked without any. */
-const CERTIFICATES_AGAIN_MS = 60_000;
 /** As long as an operator's request waits until a certificate counts. */
 const CERTIFICATES_MS = 500;
 /** As long as a worker may take to show its connections. */
@@ -66,34 +64,27 @@ const INSPECTION_MS = 1_000;
 
 export class Gateway {
   readonly #options: GatewayOptions;
-  readonly #listeners = new Listeners();
+  readonly #ports: PortsInForce;
   readonly #supervisor: Supervisor;
   readonly #placement: Placement;
   readonly #ticketing: Tickets;
-  readonly #storedCertificates: StoredCertificates;
-  readonly #expiry: ExpiryMonitor;
+  readonly #certificates: CertificatesInForce;
+  readonly #health: GatewayHealth;
   readonly #own = new OwnFigures();
   readonly #collection: Collection;
-  readonly #ownHealth = new HealthService(() => this.#health.ready.status === 200);
+  readonly #ownHealth = new HealthService(() => this.#health.state.ready.status === 200);
   readonly #control: ControlPort;
   readonly #keyspace: Keyspace;
   readonly #reloader: Reloader;
   readonly #watch: FileWatch;
   readonly #rebalancer: Rebalancer;
   readonly #storeNews: StoreNews;
-  readonly #certificateHealth = new CertificateHealth();
   #set: LoadedSet;
   #generation = 1;
-  #refusedReload: Component | undefined;
-  #notReady = STARTING;
   #tickets!: TicketKeys;
-  /** Those of the store that are in force. */
-  #stored: Certificates = {};
-  #certificatesTimer: NodeJS.Timeout | undefined;
   /** One change of what workers have after the other. */
   #changing: Promise<unknown> = Promise.resolve();
   #serves = false;
-  #health: HealthState;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -108,9 +99,19 @@ export class Gateway {
     });
     this.#storeNews = new StoreNews(log);
     const open = async () => (await this.#keyspace.open()).store;
-    this.#storedCertificates = new StoredCertificates(open, log);
+    this.#certificates = new CertificatesInForce(open, log);
     this.#ticketing = new Tickets({ open, changed: (keys) => this.#setTickets(keys), log });
-    this.#expiry = new ExpiryMonitor(log);
+    this.#health = new GatewayHealth({
+      version: options.version,
+      leftOut: () => this.#set.leftOut,
+      store: () => this.#keyspace.health,
+      storage: () => this.#settings.storage.type,
+      certificates: () => this.#certificates.component,
+      changed: (state) => {
+        this.#supervisor.health(state);
+        this.#ownHealth.changed();
+      },
+    });
     this.#collection = new Collection({ workers: () => this.#supervisor.workers, own: () => this.#ownFigures() });
     this.#reloader = new Reloader({
       load: options.load ?? (() => ({ problems: [] })),
@@ -124,15 +125,14 @@ export class Gateway {
       (folder, error) => log.warn({ folder, err: error }, "a folder cannot be watched"),
     );
     this.#control = new ControlPort(this.#app(), log, this.#ownHealth);
-    this.#health = this.#healthBecause(STARTING);
     this.#supervisor = new Supervisor({
       workerFile: options.workerFile,
       workers: options.workers,
       config: () => this.#workerConfig(this.#set),
       log,
-      health: () => this.#health,
+      health: () => this.#health.state,
       tickets: () => this.#tickets,
-      onGreeted: (worker) => this.#share(worker),
+      onGreeted: (worker) => this.#ports.share(worker),
       onRelieved: () => this.#placement.workersChanged(),
       onFigures: (worker, figures) => this.#collection.heard(worker, figures),
       onEnded: (worker, died) => {
@@ -145,15 +145,22 @@ export class Gateway {
     });
     const choose = config.settings.accept === "round_robin" ? roundRobin() : leastConnections();
     this.#placement = new Placement(choose, () => this.#supervisor.workers);
+    this.#ports = new PortsInForce({
+      log,
+      workers: () => this.#supervisor.workers,
+      shared: () => this.#settings.accept === "shared",
+      place: (connection) => this.#placement.place(connection),
+    });
     this.#rebalancer = new Rebalancer(() => this.#supervisor.workers, log);
   }
 
   /** Ports first: a busy one must be told before a worker exists. Rejects with the one message the operator needs. */
   async start(): Promise<void> {
     try {
-      this.#accept(await this.#listeners.bindMore(this.#set.served.ports, this.#settingOf(this.#set)), this.#set);
-      this.#stored = await this.#storedCertificates.of(this.#set.served);
-      await this.#control.open(this.#settings, this.#controlTls(this.#set, this.#stored));
+      this.#ports.accept(await this.#ports.bindMore(this.#set.served), this.#set.served);
+      const stored = await this.#certificates.read(this.#set.served);
+      await this.#control.open(this.#settings, this.#controlTls(this.#set, stored));
+      this.#certificates.enforce(this.#set.served, stored);
       this.#control.settle("new");
       if (needsStore(this.#set)) await this.#keyspace.open();
       await this.#ticketing.configure(this.#set.served);
@@ -166,13 +173,13 @@ export class Gateway {
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
     this.#observe();
-    this.#watchCertificates();
-    this.#setHealth("");
+    this.#certificates.askAgain(() => void this.#recertify());
+    this.#health.notReady = "";
   }
 
   /** Of every certificate in use, soonest first; for the metrics. */
   certificateExpiries(): readonly CertificateExpiry[] {
-    return this.#expiry.expiries;
+    return this.#certificates.expiries;
   }
 
   /** Resolves with why it was refused, empty when what the files say is in force. */
@@ -195,12 +202,12 @@ export class Gateway {
 
   /** /ready says no from now on; everything is still served. */
   notReady(): void {
-    this.#setHealth(SHUTTING_DOWN);
+    this.#health.notReady = SHUTTING_DOWN;
   }
 
   /** Closes the ports and ends the workers; a second call may shorten the time. Resolves when nothing is left. */
   async end(timeoutMs: number): Promise<void> {
-    this.#setHealth(SHUTTING_DOWN);
+    this.#health.notReady = SHUTTING_DOWN;
     this.#close();
     await this.#supervisor.end(timeoutMs);
     await this.#control.close();
@@ -232,29 +239,28 @@ export class Gateway {
     let fresh: readonly Listener[] = [];
     let stored: Certificates;
     try {
-      fresh = await this.#listeners.bindMore(ports, this.#settingOf(set));
-      stored = await this.#storedCertificates.of(set.served);
+      fresh = await this.#ports.bindMore(set.served);
+      stored = await this.#certificates.read(set.served);
       await this.#control.open(settings, this.#controlTls(set, stored));
       if (needsStore(set)) await this.#keyspace.open();
-      for (const worker of this.#supervisor.workers) this.#share(worker, fresh);
+      for (const worker of this.#supervisor.workers) this.#ports.share(worker, fresh);
       const problem = await this.#supervisor.configure(this.#workerConfig(set, 1, stored));
       if (problem !== "") throw new Error(problem);
     } catch (error) {
-      this.#stopListening(this.#set.served.ports);
+      this.#ports.keepOnly(this.#set.served.ports);
       this.#control.settle("old");
       return error instanceof Error ? error.message : String(error);
     }
     this.#generation += 1;
     this.#set = set;
-    this.#stored = stored;
     this.#options.log.level = settings.log_level;
-    this.#accept(fresh, set);
-    this.#stopListening(ports);
+    this.#ports.accept(fresh, set.served);
+    this.#ports.keepOnly(ports);
     this.#control.settle("new");
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
     this.#observe();
-    this.#watchCertificates();
+    if (this.#certificates.enforce(set.served, stored)) this.#health.changed();
     await this.#ticketing.configure(set.served);
     return "";
   }
@@ -263,9 +269,10 @@ export class Gateway {
   #recertify(): Promise<boolean> {
     return this.#inTurn(async () => {
       if (!this.#serves) return false;
-      const stored = await this.#storedCertificates.of(this.#set.served);
-      if (isSame(stored, this.#stored)) {
-        this.#judgeCertificates();
+      const { served } = this.#set;
+      const stored = await this.#certificates.read(served);
+      if (this.#certificates.isInForce(stored)) {
+        if (this.#certificates.judge(served)) this.#health.changed();
         return true;
       }
       const problem = await this.#supervisor.configure(this.#workerConfig(this.#set, 1, stored));
@@ -275,78 +282,34 @@ export class Gateway {
         return false;
       }
       this.#generation += 1;
-      this.#stored = stored;
+      const isJudgedAnew = this.#certificates.enforce(served, stored);
       this.#control.secure(this.#controlTls(this.#set, stored));
-      this.#watchCertificates();
+      if (isJudgedAnew) this.#health.changed();
       log.info({ certificates: Object.keys(stored) }, "certificates of the store have changed");
       return true;
     });
   }
 
-  #certificatesOf(set: LoadedSet, stored: Certificates): Certificates {
-    return { ...set.served.certificates, ...stored };
-  }
-
   #controlTls(set: LoadedSet, stored: Certificates): ControlTls | undefined {
     const { settings, definitions } = set.served;
-    const certificates = this.#certificatesOf(set, stored);
+    const certificates = this.#certificates.of(set.served, stored);
     return ControlTls.of({ settings, definitions, certificates, log: this.#options.log });
   }
 
-  #judgeCertificates(): void {
-    const lacking = this.#storedCertificates.lacking;
-    if (!this.#certificateHealth.judge(this.#set.served, lacking, Date.now())) return;
-    // The control port may be one of those that nobody can ask.
-    const reason = this.#certificateHealth.component?.output;
-    if (reason !== undefined) this.#options.log.warn({ reason }, "certificates are wanting");
-    this.#setHealth(this.#notReady);
-  }
-
-  #watchCertificates(): void {
-    this.#judgeCertificates();
-    const { certificate_expiry_monitor: rules } = this.#settings.security;
-    this.#expiry.watch(this.#certificatesOf(this.#set, this.#stored), rules);
-    this.#certificatesTimer ??= setInterval(() => void this.#recertify(), CERTIFICATES_AGAIN_MS).unref();
-  }
-
-  #workerConfig(set: LoadedSet, ahead = 0, stored = this.#stored): WorkerConfig {
+  #workerConfig(set: LoadedSet, ahead = 0, stored?: Certificates): WorkerConfig {
     const { policies = [], ...served } = set.served;
     return {
       ...served,
       policies,
-      certificates: this.#certificatesOf(set, stored),
+      certificates: this.#certificates.of(set.served, stored),
       generation: this.#generation + ahead,
       controlSocket: this.#control.socket,
     };
   }
 
-  /** When workers accept, the primary only holds the bound sockets; otherwise it accepts from here on. */
-  #accept(fresh: readonly Listener[], set: LoadedSet): void {
-    if (this.#settings.accept !== "shared")
-      this.#listeners.accept((connection) => this.#placement.place(connection), this.#settingOf(set), fresh);
-    for (const { port, address } of fresh)
-      this.#options.log.info({ protocol: port.protocol, main: port.main }, `listening on ${at(address, port.port)}`);
-  }
-
-  #stopListening(kept: readonly Port[]): void {
-    for (const { port, address } of this.#listeners.keepOnly(kept)) {
-      this.#options.log.info(`no longer listening on ${at(address, port.port)}`);
-      for (const worker of this.#supervisor.workers) worker.leave(port.port);
-    }
-  }
-
-  #share(worker: WorkerProcess, listeners: readonly Listener[] = this.#listeners.open): void {
-    if (this.#settings.accept !== "shared") return;
-    for (const { handle, port } of listeners) worker.share(handle, port.port);
-  }
-
-  #settingOf(set: LoadedSet): (port: Port) => string {
-    return (port) => settingOfPort(port, set.served);
-  }
-
   #app() {
     return controlApp({
-      health: () => this.#health,
+      health: () => this.#health.state,
       settings: () => this.#settings,
       definitions: () => this.#set.served.definitions,
       documents: () => this.#set.documents,
@@ -387,15 +350,15 @@ export class Gateway {
       workers: this.#supervisor.workers.filter((worker) => worker.ready).length,
       apis: served.definitions.length,
       leftOut: leftOut.length,
-      ready: this.#notReady === "",
-      reloadRefused: this.#refusedReload !== undefined,
+      ready: this.#health.isReady,
+      reloadRefused: this.#health.reloadRefused,
       storeUp: this.#keyspace.health?.ok,
       certificates: this.certificateExpiries(),
     });
   }
 
   #storeHealthChanged(): void {
-    this.#setHealth(this.#notReady);
+    this.#health.changed();
     const { health } = this.#keyspace;
     if (health !== undefined) this.#storeNews.heard(health, this.#settings.storage);
     // What it could not be asked at the start, or changed while it was away.
@@ -431,41 +394,15 @@ export class Gateway {
 
   #setRefused(reason: string): void {
     this.#own.reloads[reason === "" ? "done" : "refused"] += 1;
-    const failure = { name: "reload", componentType: "configuration", status: "fail", output: reason } as const;
-    this.#refusedReload = reason === "" ? undefined : { ...failure, since: Date.now() };
-    this.#setHealth(this.#notReady);
-  }
-
-  #setHealth(notReady: string): void {
-    this.#notReady = notReady;
-    this.#health = this.#healthBecause(notReady);
-    this.#supervisor.health(this.#health);
-    this.#ownHealth.changed();
-  }
-
-  #healthBecause(notReady: string): HealthState {
-    const { version } = this.#options;
-    const { component: certificates } = this.#certificateHealth;
-    const all = [this.#storeComponent(), this.#refusedReload, certificates];
-    const components = all.filter((each) => each !== undefined);
-    return healthOf({ version, leftOut: this.#set.leftOut, components, notReady }, new Date());
-  }
-
-  #storeComponent(): Component | undefined {
-    const health = this.#keyspace.health;
-    if (health === undefined) return undefined;
-    const status = health.ok ? "pass" : "fail";
-    const name = this.#settings.storage.type;
-    return { name, componentType: "datastore", status, output: health.output, since: health.since };
+    this.#health.reloaded(reason);
   }
 
   #close(): void {
-    this.#listeners.close();
+    this.#ports.close();
     this.#placement.close();
     this.#serves = false;
     this.#ticketing.stop();
-    this.#expiry.stop();
-    clearInterval(this.#certificatesTimer);
+    this.#certificates.stop();
     this.#reloader.end();
     this.#watch.close();
     this.#rebalancer.stop();
@@ -488,10 +425,4 @@ function inTime(done: Promise<boolean>, ms: number): Promise<boolean> {
 /** Without keys nothing asks the store, unless an operator does; over Redis the other replicas are heard all the same. */
 function needsStore({ served }: LoadedSet): boolean {
   return served.settings.storage.type === "redis" || served.definitions.some(needsKeys);
-}
-
-function settingOfPort(port: Port, config: ServedConfig): string {
-  if (port.main) return "listen_port";
-  const names = config.definitions.filter((api) => api.port === port.port).map((api) => JSON.stringify(api.name));
-  return `listen_port of API ${names.join(", ")}`;
 }
