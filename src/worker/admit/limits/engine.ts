@@ -6,9 +6,11 @@
 
 import type { Counters } from "../../../shared/counters/counters.js";
 import { Flights } from "./flights.js";
+import { Insurance } from "./insurance.js";
 import type { Ledger } from "./ledger.js";
 import { ADMIT, DENY, type Lender, type Limit, QUOTA, UNAVAILABLE, WAIT } from "./limit.js";
 import { Members } from "./members.js";
+import { Parked } from "./parked.js";
 import { Recalls } from "./recalls.js";
 import { Registry } from "./registry.js";
 import { Counted, LimitSet, NO_THROTTLE, type Queue, type Throttle } from "./set.js";
@@ -73,16 +75,14 @@ export class LimitEngine implements Lender, Queue {
   readonly #patience: number;
   readonly #recalls: Recalls;
   readonly #edges = new Set<Limit>();
-  #parked: Waiting[] = [];
+  readonly #insurance: Insurance;
+  readonly #parked = new Parked();
   #waiting = 0;
   #beatAt = Number.NEGATIVE_INFINITY;
   #tickedAt = Number.POSITIVE_INFINITY;
   #beating = 0;
   #epoch = 0;
   #retryMs = RETRY_FIRST_MS;
-  #downSince = 0;
-  /** Has this worker gone on alone and come back? Then others may still be alone. */
-  #returning = false;
   #stopped = false;
 
   constructor(options: EngineOptions) {
@@ -97,6 +97,7 @@ export class LimitEngine implements Lender, Queue {
       failed: (limits, now) => this.#failed(limits, now),
     });
     if (options.wall !== undefined) this.#flights.offset = options.wall() - options.clock();
+    this.#insurance = new Insurance(this.#members, () => this.#flights.offset, options.quotaUncounted === true);
     this.#registry = new Registry({
       worker: options.worker,
       max: options.maxLimits ?? MAX_LIMITS,
@@ -202,32 +203,12 @@ export class LimitEngine implements Lender, Queue {
     else this.#flights.addLater(limit);
   }
 
-  /**
-   * Without the store, a share of the limit in each window; where windows turn is known from the store's clock. In the
-   * window of the loss this worker goes on with its part of what was left when it last heard, up to its share in all: so
-   * the sum stays within the limit unless others had taken more than their shares before.
-   */
   insure(limit: Limit, now: number): number {
-    // Another limit of the same key may have the share: the set has to find it.
-    if (limit.evicted) return WAIT;
-    if (limit.kind === QUOTA) return this.#insureQuota(limit, now);
-    const share = this.#members.share(limit.limit, now);
-    if (share < 0) return UNAVAILABLE;
-    const storeNow = now + this.#flights.offset;
-    const end = (Math.floor(storeNow / limit.perMs) + 1) * limit.perMs;
-    const isLast = end === limit.end;
-    limit.mine = isLast ? limit.mine - limit.units : 0;
-    let units = share;
-    if (isLast) units = Math.max(0, Math.min(share - limit.mine, Math.floor(limit.left / this.#members.count)));
-    else if (this.#isBroken(end, limit.perMs)) units = Math.floor((share * (end - storeNow)) / limit.perMs);
-    limit.left = 0;
-    limit.end = end;
-    limit.units = units;
-    limit.mine += units;
-    limit.ahead = -1;
-    limit.until = limit.insuredUntil = now + end - storeNow;
-    // The share is what there is until the window ends, and `insuredUntil` refuses the rest.
-    return units > 0 ? limit.take(now) : DENY;
+    return this.#insurance.lend(limit, now);
+  }
+
+  cap(limit: Limit, now: number): number {
+    return this.#insurance.cap(limit, now);
   }
 
   wait(waiting: Waiting, now: number): void {
@@ -239,26 +220,6 @@ export class LimitEngine implements Lender, Queue {
     this.#waiting += 1;
     this.#registry.revive(waiting.set);
     this.#advance(waiting, now);
-  }
-
-  cap(limit: Limit, now: number): number {
-    if (limit.kind === QUOTA || this.#members.complete) return Number.POSITIVE_INFINITY;
-    const share = this.#returning ? this.#members.share(limit.limit, now) : -1;
-    return share < 0 ? Number.POSITIVE_INFINITY : share;
-  }
-
-  #insureQuota(limit: Limit, now: number): number {
-    if (this.#options.quotaUncounted !== true) return UNAVAILABLE;
-    // Counted here, so that the counter is raised when the store is back.
-    limit.mine += 1;
-    limit.used += 1;
-    limit.lastUse = now;
-    return ADMIT;
-  }
-
-  /** Is this the window in which the store was lost? Others may have used up most of it. */
-  #isBroken(end: number, perMs: number): boolean {
-    return this.#downSince + this.#flights.offset >= end - perMs;
   }
 
   // The way of a waiting call.
@@ -358,20 +319,13 @@ export class LimitEngine implements Lender, Queue {
   // Throttling.
 
   #park(waiting: Waiting, now: number): boolean {
-    const { set } = waiting;
-    if (waiting.tries <= 0 || set.denied?.kind === QUOTA || this.#stopped) return false;
-    waiting.tries -= 1;
-    waiting.due = now + set.throttle.intervalMs;
-    this.#parked.push(waiting);
+    if (waiting.tries <= 0 || waiting.set.denied?.kind === QUOTA || this.#stopped) return false;
+    this.#parked.park(waiting, now);
     return true;
   }
 
   #unpark(now: number): void {
-    if (this.#parked.length === 0) return;
-    const due = this.#parked.filter((waiting) => waiting.due <= now || waiting.cancelled);
-    if (due.length === 0) return;
-    this.#parked = this.#parked.filter((waiting) => waiting.due > now && !waiting.cancelled);
-    for (const waiting of due) {
+    for (const waiting of this.#parked.due(now)) {
       waiting.since = now;
       this.#advance(waiting, now);
     }
@@ -382,9 +336,7 @@ export class LimitEngine implements Lender, Queue {
   #lost(now: number): void {
     if (!this.down) {
       this.down = true;
-      this.#returning = true;
-      this.#downSince = now;
-      this.#members.lost();
+      this.#insurance.begin(now);
       this.#retryMs = RETRY_FIRST_MS;
     }
     this.#beating = 0;
@@ -439,8 +391,7 @@ export class LimitEngine implements Lender, Queue {
   }
 
   #flushWaiting(now: number): void {
-    const all = this.#parked;
-    this.#parked = [];
+    const all = this.#parked.empty();
     for (const limit of this.#registry.all) {
       for (let waiting = detach(limit); waiting !== undefined; waiting = waiting.next) all.push(waiting);
     }
