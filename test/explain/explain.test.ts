@@ -165,6 +165,12 @@ describe("what would become of a call", () => {
       saysOf(await ask("/open.Api/Any", { "grpc-timeout": "5S" }), "time"),
       /no bound .* grpc-timeout is 5S/,
     );
+    const unread = await ask("/open.Api/Any", { "grpc-timeout": "5x" });
+    assert.match(saysOf(unread, "time"), /cannot be read/);
+    assert.deepEqual(
+      [unread.outcome.forwarded, unread.outcome.grpc, unread.outcome.counted],
+      [false, status.INTERNAL, "bad_timeout"],
+    );
     assert.match(saysOf(await ask("/open.Api/Any"), "messages"), /^no limit/);
     assert.match(
       saysOf(await ask("/keys.Api/Black", token(good)), "lists"),
@@ -186,7 +192,10 @@ describe("what would become of a call", () => {
       await deciderFor("/keys.Api/Any", token(narrow)),
       /^access_rights\.keys\.allowed_urls of the key: no entry fits POST \/keys\.Api\/Any; they name POST \/keys\.Api\/Only$/,
     );
-    assert.match(await deciderFor("/param.Api/Any?key=x", token(narrow)), /auth_configs of the definition looks is no credential/);
+    assert.match(
+      await deciderFor("/param.Api/Any?key=x", token(narrow)),
+      /auth_configs of the definition looks is no credential/,
+    );
     assert.match(await deciderFor("/keys.Api/Black", token(good)), /black_list/);
     const expired = await made({ access_rights: rights(["keys"]), expires: 1_000 });
     assert.match(

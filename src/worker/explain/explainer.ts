@@ -12,7 +12,8 @@ import type { WorkerConfig } from "../../shared/messages.js";
 import type { Decision } from "../admit/decision.js";
 import { verdictOf } from "../admit/limit-verdict.js";
 import type { VerdictRow } from "../admit/verdicts.js";
-import type { Answer } from "../call/answers.js";
+import { ANSWERS, type Answer } from "../call/answers.js";
+import { callerTimeout } from "../call/departure.js";
 import { preparedFor } from "../call/forwarding.js";
 import { textOfField } from "../call/list-text.js";
 import type { Plan } from "../call/plan.js";
@@ -61,6 +62,13 @@ type Parts = ExplainerParts & { readonly question: Question };
 
 /** What happens to a call that has a route. */
 async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]): Promise<Outcome> {
+  if (plan.timed && callerTimeout(plan, plan.volatileOf(list)) < 0) {
+    steps.push({
+      what: "time",
+      says: "the caller's grpc-timeout cannot be read: up to eight digits and one of H M S m u n",
+    });
+    return answered(ANSWERS.badTimeout);
+  }
   let decision: Decision | null = null;
   if (plan.gate === null) steps.push({ what: "gate", says: "nothing to decide: no key, list, limit or rewrite" });
   else {
