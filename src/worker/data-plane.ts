@@ -7,7 +7,6 @@ import { Clock } from "../shared/base/clock.js";
 import { ReadBlockPool } from "../shared/base/read-block.js";
 import { engineLimits } from "../shared/config.js";
 import type { Explanation, Question } from "../shared/explanation.js";
-import { GrpcStatus } from "../shared/grpc/status.js";
 import { Budget } from "../shared/http2/budget.js";
 import type { EngineShared } from "../shared/http2/connection.js";
 import { MemoTable } from "../shared/http2/header-memo.js";
@@ -15,19 +14,15 @@ import { FieldStore } from "../shared/http2/hpack/field.js";
 import { isLegalName } from "../shared/http2/hpack/field-flaw.js";
 import { FieldList } from "../shared/http2/hpack/field-list.js";
 import { OutputBlocks } from "../shared/http2/output.js";
-import { ErrorCode } from "../shared/http2/protocol.js";
-import { resetStream } from "../shared/http2/send-control.js";
-import type { Stream } from "../shared/http2/stream.js";
 import type { HealthState, Load, TcpHandle, TicketKeys, WorkerConfig } from "../shared/messages.js";
 import type { ApiDefinition, Target } from "../shared/model/api-definition.js";
 import type { Figures } from "../shared/observe/figures.js";
 import type { Inspection, InspectionQuery } from "../shared/observe/inspection.js";
 import type { StoreChange } from "../shared/store/store.js";
 import { Admission } from "./call/admission.js";
-import { ANSWERS } from "./call/answers.js";
-import type { Call } from "./call/call.js";
 import { RuleBook } from "./call/call-rules.js";
 import { CallerEvents } from "./call/caller-events.js";
+import { Crowd } from "./call/crowd.js";
 import { HeldRequests } from "./call/held-request.js";
 import { Relay } from "./call/relay.js";
 import { ServiceEvents } from "./call/service-events.js";
@@ -69,7 +64,7 @@ class Plane implements DataPlane {
   private readonly clock = new Clock();
   private readonly turn = new Turn(this.clock);
   private readonly relay: Relay;
-  private readonly callers = new Set<Caller>();
+  private readonly crowd: Crowd;
   private readonly census: Census;
   private readonly http1Ports = new WeakMap<object, number>();
   private readonly http1;
@@ -98,6 +93,7 @@ class Plane implements DataPlane {
     this.census = new Census(hooks.log);
     this.clock.now = Math.trunc(performance.now());
     this.relay = new Relay(hooks.log, this.turn);
+    this.crowd = new Crowd(this.relay, hooks.log);
     this.turn.endOfReads = () => this.relay.endOfReads();
     this.turn.onDefect = (error) => hooks.log.error({ err: error }, "a defect of the gateway ended a connection");
     this.tls = new TlsFront({
@@ -112,7 +108,7 @@ class Plane implements DataPlane {
       clock: this.clock,
       relay: this.relay,
       tls: this.tls,
-      callers: this.callers,
+      callers: this.crowd.callers,
       budget: () => this.callerContext?.engine.budget ?? null,
       gatehouse: () => this.gatehouse,
       offload: () => this.offload,
@@ -219,7 +215,7 @@ class Plane implements DataPlane {
   }
 
   leave(port: number): void {
-    for (const caller of this.callers) if (caller.origin.port === port) caller.drain();
+    for (const caller of this.crowd.callers) if (caller.origin.port === port) caller.drain();
   }
 
   private poolOf(definition: ApiDefinition, target: Target): TargetPool {
@@ -264,7 +260,7 @@ class Plane implements DataPlane {
         );
       },
       callerClosed: (caller) => this.callerClosed(caller),
-      shed: () => this.shed(),
+      shed: () => this.crowd.shed(engine.budget),
     };
     this.upstreamContext = {
       turn,
@@ -321,23 +317,18 @@ class Plane implements DataPlane {
 
   private admit(transport: Transport, port: number): void {
     const caller = new Caller(transport, port, this.callerContext);
-    this.callers.add(caller);
+    this.crowd.callers.add(caller);
     this.census.came(caller.origin.address);
     if (this.draining !== null) caller.drain(this.draining.hearUntil);
     this.hooks.loadChanged();
   }
 
-  /** Any of those that do something: which of them is busy changes, and moving an idle one is of no use. */
   move(connections: number): void {
-    const active = [...this.callers].filter((caller) => caller.connection.streams.size > 0);
-    for (let n = 0; n < connections && active.length > 0; n++) {
-      const [caller] = active.splice(Math.floor(Math.random() * active.length), 1);
-      caller?.drain();
-    }
+    this.crowd.move(connections);
   }
 
   private callerClosed(caller: Caller): void {
-    this.callers.delete(caller);
+    this.crowd.callers.delete(caller);
     this.census.went(caller.origin.address);
     this.hooks.loadChanged();
     this.drained();
@@ -364,61 +355,26 @@ class Plane implements DataPlane {
   }
 
   inspect(query: InspectionQuery): Inspection {
-    const { callers, upstreams, clock } = this;
-    return inspect({ callers, pools: upstreams?.all() ?? [], now: clock.now }, query);
+    const { upstreams, clock } = this;
+    return inspect({ callers: this.crowd.callers, pools: upstreams?.all() ?? [], now: clock.now }, query);
   }
 
   load(): Load {
-    return { connections: this.callers.size + this.tls.pending, calls: this.relay.calls };
+    return { connections: this.crowd.callers.size + this.tls.pending, calls: this.relay.calls };
   }
 
   private tick(): void {
     const now = Math.trunc(performance.now());
     this.clock.now = now;
     this.tls.tick(now);
-    for (const caller of this.callers) caller.tick(now);
+    for (const caller of this.crowd.callers) caller.tick(now);
     this.upstreams.tick(now);
     this.relay.tick(now);
-    this.endSilentCalls(now);
+    const limit = (this.config?.settings.stream_idle_timeout ?? 0) * 1_000;
+    if (limit > 0) this.crowd.endSilentCalls(now, limit);
     if (this.draining === null) return;
     if (now >= this.draining.hearUntil) this.tls.close();
-    if (now >= this.draining.by) this.endEverything();
-  }
-
-  /** `stream_idle_timeout`: calls that neither side says anything on. */
-  private endSilentCalls(now: number): void {
-    const limit = (this.config?.settings.stream_idle_timeout ?? 0) * 1_000;
-    if (limit === 0) return;
-    for (const caller of this.callers) {
-      for (const stream of caller.connection.streams.all()) {
-        const call = stream.owner as Call | null;
-        // Whoever watches the gateway's health is told changes, and those are rare.
-        if (call === null || call.plan.healthMethod !== null) continue;
-        const active = Math.max(stream.lastActive, call.up?.lastActive ?? 0);
-        if (now - active > limit) this.relay.timeOut(call, ANSWERS.idle);
-      }
-    }
-  }
-
-  /** Over the budget for slow receivers: the streams that hold most end until it is kept. */
-  private shed(): void {
-    const { budget } = this.callerContext.engine;
-    const holders: { stream: Stream; held: number }[] = [];
-    for (const caller of this.callers) {
-      for (const stream of caller.connection.streams.all()) {
-        const up = (stream.owner as Call | null)?.up ?? null;
-        const held = (stream.queue?.pinned ?? 0) + (up?.queue?.pinned ?? 0);
-        if (held > 0) holders.push({ stream, held });
-      }
-    }
-    holders.sort((a, b) => b.held - a.held);
-    for (const { stream, held } of holders) {
-      if (budget.held <= budget.limit * 0.9) return;
-      this.hooks.log.warn({ held }, "call ended: the worker holds too much for slow receivers");
-      const call = stream.owner as Call | null;
-      if (call === null || call.control !== null) resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
-      else this.relay.cut(call, GrpcStatus.RESOURCE_EXHAUSTED, ANSWERS.overloaded.id, ErrorCode.ENHANCE_YOUR_CALM);
-    }
+    if (now >= this.draining.by) this.crowd.endEverything();
   }
 
   drain(timeoutMs: number, silentMs: number): Promise<void> {
@@ -434,26 +390,15 @@ class Plane implements DataPlane {
       this.ownHealth.drain();
       // Nobody has begun a call there yet: they find another gateway at once.
       if (silentMs === 0) this.tls.close();
-      for (const caller of this.callers) caller.drain(hearUntil);
+      for (const caller of this.crowd.callers) caller.drain(hearUntil);
     } else if (by < this.draining.by) this.draining.by = by;
-    if (timeoutMs === 0) this.endEverything();
+    if (timeoutMs === 0) this.crowd.endEverything();
     this.drained();
     return this.draining.promise;
   }
 
-  /** The time is over: what still runs is told so, and goes. */
-  private endEverything(): void {
-    for (const caller of [...this.callers]) {
-      for (const stream of caller.connection.streams.all()) {
-        const call = stream.owner as Call | null;
-        if (call !== null) this.relay.fail(call, ANSWERS.shuttingDown, ErrorCode.CANCEL);
-      }
-      caller.end();
-    }
-  }
-
   private drained(): void {
-    if (this.draining === null || this.callers.size + this.tls.pending > 0 || this.ended) return;
+    if (this.draining === null || this.crowd.callers.size + this.tls.pending > 0 || this.ended) return;
     this.ended = true;
     if (this.ticker !== null) clearInterval(this.ticker);
     this.ticker = null;
