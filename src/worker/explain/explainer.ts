@@ -111,10 +111,8 @@ async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]):
   steps.push(...changeSteps(plan, prepared));
   steps.push(...callRuleSteps(plan, parts.question));
   steps.push(...targetSteps(plan, prepared));
-  if (plan.rule?.breaker?.isOpen === true)
-    return { forwarded: false, grpc: 14, http: 503, message: "the circuit breaker is open", counted: "circuit_open" };
-  if (prepared.targets === null)
-    return { forwarded: false, grpc: 14, http: 503, message: "the rewrite leads to no service", counted: "no_target" };
+  if (plan.rule?.breaker?.isOpen === true) return answered(ANSWERS.circuitOpen);
+  if (prepared.targets === null) return answered(ANSWERS.noTargetPath);
   return FORWARDED;
 }
 
