@@ -49,6 +49,10 @@ class LinkEvents extends Events {
     link.opened();
     link.endpoint.dispatch();
   }
+  override goaway(connection?: Connection, last = 0): void {
+    const link = connection?.owner as Link;
+    link.dismissed(last);
+  }
   override wake(connection?: Connection): void {
     const link = connection?.owner as Link;
     link.endpoint.wake(link);
@@ -176,6 +180,27 @@ describe("an endpoint", () => {
       await until("the attempt has failed", () => endpoint.links.length === 0);
     }
   });
+
+  for (const [does, greeting] of [
+    ["says GOAWAY", [f.settings(), f.goaway(0, f.Code.NO_ERROR)]],
+    ["takes no call from the start", [f.settings(), f.goaway(f.MAX_WINDOW, f.Code.NO_ERROR)]],
+  ] as const) {
+    test(`backs off from a service that greets and ${does}, time after time`, async (context) => {
+      const service = await serviceFor(context, [...greeting]);
+      const { endpoint, time } = sceneFor(context, service.port);
+      for (const delay of [1_000, 2_000, 4_000]) {
+        await until("it has given up for a while", () => {
+          endpoint.tick(time.now);
+          return !endpoint.hopeful;
+        });
+        time.now += delay - 1;
+        endpoint.tick(time.now);
+        assert.equal(endpoint.hopeful, false);
+        time.now += 1;
+        assert.equal(endpoint.hopeful, true, `tried again after ${delay} ms`);
+      }
+    });
+  }
 
   test("opens another connection when the first is crowded, never more than allowed", async (context) => {
     const service = await serviceFor(context);

@@ -255,10 +255,10 @@ export class ServiceEvents implements ConnectionEvents {
 
   goaway(c: Connection, last: number, code: number): void {
     const link = c.owner as Link;
-    // After ours it is an answer: every reload that changes a target would read like a service that ends.
-    const level = link.isEnding ? "debug" : "info";
+    // After ours it is an answer: every reload that changes a target would read like a service that ends. And it is said
+    // once: a service may send as many as it likes.
+    const level = link.dismissed(last) ? "info" : "debug";
     this.relay.log[level]({ endpoint: link.endpoint.name, lastStream: last, code }, "service sent GOAWAY");
-    link.retire();
     for (const stream of c.streams.all()) {
       if (stream.id <= last) continue;
       (stream.owner as Call).unprocessed = true;

@@ -15,6 +15,8 @@ const MOST_WORN = 16;
 /** Time between two replacements, ms, and between two words about them. */
 const RENEW_PAUSE = 100;
 const TELL_PAUSE = 60_000;
+/** So many useless connections in a row are replaced at once: a service may be restarting. */
+const USELESS_AT_ONCE = 2;
 
 export class Endpoint {
   readonly address: string;
@@ -28,6 +30,8 @@ export class Endpoint {
   down = false;
   private failures = 0;
   private retryAt = 0;
+  /** Connections in a row that the service ended as soon as they were there. */
+  private useless = 0;
   private retired = false;
   /** Not before then is a connection replaced because of cancelled calls, and told about. */
   private renewAt = 0;
@@ -202,13 +206,28 @@ export class Endpoint {
     } else this.ensure();
   }
 
-  private connectFailed(reason: string): void {
-    const { backoffInitial, backoffMax, backoffJitter } = this.context.options;
-    if (this.failures === 0) this.context.log.warn({ endpoint: this.name, reason }, "service cannot be reached");
-    const delay = Math.min(backoffMax, backoffInitial * 2 ** Math.min(this.failures, 20));
-    this.failures++;
-    this.retryAt = this.context.turn.clock.now + delay * (1 + backoffJitter * (Math.random() - 0.5));
+  /**
+   * The service ended a connection that was ready. One that greets and ends each at once would be dialled thousands of times a
+   * second, so it is treated like one that cannot be reached.
+   */
+  linkEnded(useless: boolean): void {
+    this.useless = useless ? this.useless + 1 : 0;
+    if (this.useless <= USELESS_AT_ONCE || this.retired) return;
+    this.pause(this.useless - USELESS_AT_ONCE - 1);
     if (this.live === 0) this.giveBack();
+  }
+
+  private connectFailed(reason: string): void {
+    if (this.failures === 0) this.context.log.warn({ endpoint: this.name, reason }, "service cannot be reached");
+    this.pause(this.failures++);
+    if (this.live === 0) this.giveBack();
+  }
+
+  /** Not dialled for a while, which is twice as long each time. */
+  private pause(before: number): void {
+    const { backoffInitial, backoffMax, backoffJitter } = this.context.options;
+    const delay = Math.min(backoffMax, backoffInitial * 2 ** Math.min(before, 20));
+    this.retryAt = this.context.turn.clock.now + delay * (1 + backoffJitter * (Math.random() - 0.5));
   }
 
   /** Calls that wait here in vain. */

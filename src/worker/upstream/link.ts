@@ -15,6 +15,8 @@ export const LinkState = { CONNECTING: 0, READY: 1, RETIRING: 2, DEAD: 3 } as co
 
 /** Time pays a full budget of cancelled calls back in so long, ms. */
 const CANCELS_PAID_IN = 20_000;
+/** A connection that the service ended sooner, ms, and without taking a call, was of no use. */
+const SHORT_LIFE = 1_000;
 
 export class Link implements WireOwner {
   readonly endpoint: Endpoint;
@@ -25,6 +27,7 @@ export class Link implements WireOwner {
   private readonly connectBy: number;
   private readonly expires: number;
   private idleSince: number;
+  private readyAt = 0;
   private failure = "";
   private readonly context: UpstreamContext;
   /** Calls cancelled on it, less what time has paid back. */
@@ -69,6 +72,7 @@ export class Link implements WireOwner {
   opened(): void {
     if (this.state !== LinkState.CONNECTING) return;
     this.state = LinkState.READY;
+    this.readyAt = this.context.turn.clock.now;
     this.endpoint.linkReady(this);
   }
 
@@ -91,6 +95,20 @@ export class Link implements WireOwner {
     if (this.cancels >= cancelBudget) this.endpoint.linkWorn(this);
   }
 
+  /** The service said GOAWAY: it takes no stream above `last`. @returns false when it had said so before */
+  dismissed(last: number): boolean {
+    const first = this.state === LinkState.READY;
+    this.retire();
+    if (first) this.endpoint.linkEnded(this.wasUseless(last > 0));
+    return first;
+  }
+
+  /** @param takes the service takes the calls that were begun */
+  private wasUseless(takes: boolean): boolean {
+    const taken = takes && this.connection.nextStream > 1;
+    return !taken && this.context.turn.clock.now - this.readyAt < SHORT_LIFE;
+  }
+
   /** Takes no new calls from here on; closes when the last one has ended. */
   retire(): void {
     if (this.state === LinkState.DEAD) return;
@@ -102,11 +120,6 @@ export class Link implements WireOwner {
     if (this.state !== LinkState.RETIRING || this.connection.streams.size > 0 || this.wire.isEnding) return;
     if (!this.connection.dead) sendGoaway(this.connection, 0, ErrorCode.NO_ERROR, "");
     this.wire.endAfterFlush();
-  }
-
-  /** It has no calls any more, and the service was told that none will come. */
-  get isEnding(): boolean {
-    return this.wire.isEnding;
   }
 
   /** Ends it now; its calls end or move as the connection's streams close. */
@@ -142,7 +155,9 @@ export class Link implements WireOwner {
 
   wireClosed(_wire: Wire, error: Error | null): void {
     const before = this.state;
+    const useless = before === LinkState.READY && this.wasUseless(true);
     this.state = LinkState.DEAD;
+    if (before === LinkState.READY) this.endpoint.linkEnded(useless);
     this.endpoint.linkClosed(this, before, this.failure || reasonOf(error));
   }
 }
