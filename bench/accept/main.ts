@@ -21,6 +21,7 @@ import { seeingClaims } from "./seeing.js";
 import { slowReaderClaims } from "./slow-reader.js";
 import { TARGET_GROUPS } from "./targets.js";
 import { tlsClaims, tlsFigures } from "./tls.js";
+import { replaceClaims } from "./tls-replace.js";
 import { workerDeathClaims } from "./worker-death.js";
 
 const ACCEPTANCE: readonly ClaimGroup[] = [
@@ -31,6 +32,7 @@ const ACCEPTANCE: readonly ClaimGroup[] = [
   gateClaims,
   redisTroubleClaims,
   ...tlsClaims,
+  replaceClaims,
   passwordClaims,
   deadlineClaims,
   seeingClaims,
