@@ -298,6 +298,51 @@ describe("JSON web tokens", () => {
     assert.equal(await nobody.verify(await sign({ sub: "x" }, "ES256", pair.privateKey, "k1")), verdicts.JWT_KEYS_AWAY);
   });
 
+  test("that are made up are no more than one fetch each five seconds while the source is in trouble", async (t) => {
+    const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const jwk = { ...(await exportJWK(pair.publicKey)), kid: "k1", alg: "ES256" };
+    const good = JSON.stringify({ keys: [jwk] });
+    let asked = 0;
+    let says: [status: number, body: string] = [503, "later"];
+    const server = createServer((_, response) => {
+      asked++;
+      response.writeHead(says[0], { "content-type": "application/json" }).end(says[1]);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    t.after(() => server.closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
+    let now = 1_000;
+    const options = { wall, now: () => now, secretOf: async () => undefined };
+    const jwt = new JwtVerifier({ ...base, jwt_signing_method: "ecdsa", jwt_source: url }, options);
+    const other = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    let made = 0;
+    /** Five tokens at once and five one by one, none of them seen before. */
+    const flood = async (): Promise<void> => {
+      const next = async () => jwt.verify(await sign({ sub: `x${made++}` }, "ES256", other.privateKey, `made-${made}`));
+      const results = await Promise.all(Array.from({ length: 5 }, next));
+      for (let more = 0; more < 5; more++) results.push(await next());
+      assert.deepEqual(new Set(results), new Set([verdicts.JWT_KEYS_AWAY]));
+    };
+    for (const trouble of [
+      [503, "later"],
+      [200, "<p>a page</p>"],
+      [200, '{"keys":1}'],
+    ] as const) {
+      says = [...trouble];
+      const before = asked;
+      await flood();
+      assert.equal(asked - before, 1, trouble[1]);
+      now += 4_999;
+      await flood();
+      assert.equal(asked - before, 1, trouble[1]);
+      now += 1;
+    }
+    says = [200, good];
+    assert.equal(typeof (await jwt.verify(await sign({ sub: "x" }, "ES256", pair.privateKey, "k1"))), "object");
+    assert.equal(asked, 4, "the source is back, and asked when the pause is over");
+  });
+
   test("without a central key are signed by the secret of the key they name", async () => {
     const own = verifier({ jwt_source: "" }, async (...args: unknown[]) =>
       args[0] === "key-1" ? Buffer.from(secret).toString() : undefined,

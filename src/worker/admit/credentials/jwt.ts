@@ -9,7 +9,6 @@ import type { KeyObject } from "node:crypto";
 import {
   type CompactJWSHeaderParameters,
   compactVerify,
-  createRemoteJWKSet,
   decodeJwt,
   decodeProtectedHeader,
   errors,
@@ -20,6 +19,7 @@ import { hashText } from "../../../shared/keys/hash.js";
 import { isUrl, jwksProblem, jwtKey, sourceOf } from "../../../shared/keys/jwt-source.js";
 import type { GatedDefinition } from "../gated-definition.js";
 import { JWT_INVALID, JWT_KEYS_AWAY, JWT_MISSING, JWT_NO_POLICY, JWT_TIME } from "../verdicts.js";
+import { type RemoteKeys, remoteKeys } from "./jwks.js";
 
 const ALGORITHMS: Readonly<Record<string, readonly string[]>> = {
   hmac: ["HS256", "HS384", "HS512"],
@@ -31,8 +31,6 @@ const MAX_REMEMBERED = 10_000;
 /** A key that was withdrawn at its source stops here at the latest. */
 const REMEMBER_MS = 60_000;
 const REMEMBER_WRONG_MS = 10_000;
-const JWKS_TIMEOUT_MS = 5_000;
-const JWKS_AGE_MS = 240_000;
 const MAX_IDENTITY = 1_024;
 
 export interface JwtIdentity {
@@ -51,18 +49,19 @@ export type JwtResult = number | JwtIdentity;
 
 export interface JwtOptions {
   readonly wall: () => number;
+  /** Monotonic, milliseconds; the system's when not given. */
+  readonly now?: () => number;
   /** `jwt_data.secret` of the key that a token without a central source names. */
   readonly secretOf: (identity: string) => Promise<string | undefined>;
 }
 
-type Keys = ReturnType<typeof createRemoteJWKSet>;
 type Key = KeyObject | Uint8Array;
 
 export class JwtVerifier {
   readonly #definition: GatedDefinition;
   readonly #options: JwtOptions;
   readonly #algorithms: readonly string[];
-  readonly #remote: readonly Keys[];
+  readonly #remote: readonly RemoteKeys[];
   readonly #local: Key | undefined;
   readonly #remembered: LRUCache<string, { readonly result: JwtResult }>;
   readonly problems: readonly string[];
@@ -79,7 +78,8 @@ export class JwtVerifier {
     const source = sourceOf(written);
     const uris = (definition.jwt_jwks_uris ?? []).map((each) => ({ url: each.url, age: each.cache_timeout }));
     if (isUrl(source)) uris.push({ url: source, age: undefined });
-    this.#remote = uris.flatMap((each) => remoteKeys(each.url, each.age, problems));
+    const now = options.now ?? (() => performance.now());
+    this.#remote = uris.flatMap(({ url, age }) => (isUsable(url, problems) ? remoteKeys(url, age, now) : []));
     this.#local = written === "" || isUrl(source) ? undefined : this.#localKey(source, problems);
     this.#remembered = new LRUCache({ max: MAX_REMEMBERED, perf: { now: () => performance.now() } });
     this.problems = problems;
@@ -229,16 +229,8 @@ function claimText(value: unknown): string {
   return text.length > MAX_IDENTITY ? "" : text;
 }
 
-function remoteKeys(url: string, age: number | undefined, problems: string[]): Keys[] {
+function isUsable(url: string, problems: string[]): boolean {
   const problem = jwksProblem(url);
-  if (problem !== "") {
-    problems.push(`jwt_jwks_uris: "${url}" ${problem}`);
-    return [];
-  }
-  return [
-    createRemoteJWKSet(new URL(url), {
-      timeoutDuration: JWKS_TIMEOUT_MS,
-      cacheMaxAge: age !== undefined && age > 0 ? age * 1_000 : JWKS_AGE_MS,
-    }),
-  ];
+  if (problem !== "") problems.push(`jwt_jwks_uris: "${url}" ${problem}`);
+  return problem === "";
 }
