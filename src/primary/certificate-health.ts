@@ -1,4 +1,5 @@
-// What /hello says of certificates: those that are named and not to be had, and ports with TLS and no certificate.
+// What /hello says of certificates: those that are named and not to be had, ports with TLS and no certificate, and those
+// in use that have expired or are not valid yet.
 // Responsible for the component and since when it stands. Must not know: how certificates are read, who asks.
 // Runs: at a configuration, and whenever the store says that certificates changed.
 
@@ -17,17 +18,20 @@ export class CertificateHealth {
     return this.#component;
   }
 
-  /** True when it says something else than before. */
-  judge(referring: Referring, lacking: readonly string[], now: number): boolean {
-    const output = [...lacking.flatMap((id) => sayLacking(id, referring)), ...barePorts(referring).map(sayBare)];
+  /**
+   * True when it says something else than before.
+   * @param untimely sentences about certificates in use: they still encrypt, and callers who do not look still come
+   */
+  judge(referring: Referring, lacking: readonly string[], now: number, untimely: readonly string[] = []): boolean {
+    const failing = [...lacking.flatMap((id) => sayLacking(id, referring)), ...barePorts(referring).map(sayBare)];
+    const output = [...failing, ...untimely];
     const more = output.length > MOST_NAMED ? [`and ${output.length - MOST_NAMED} more`] : [];
     const said = [...output.slice(0, MOST_NAMED), ...more].join("; ");
     if (said === (this.#component?.output ?? "")) return false;
-    const since = this.#component?.since ?? now;
-    this.#component =
-      said === ""
-        ? undefined
-        : { name: "certificates", componentType: "configuration", status: "fail", output: said, since };
+    const status = failing.length > 0 ? "fail" : "warn";
+    const since = this.#component?.status === status ? this.#component.since : now;
+    const component = { name: "certificates", componentType: "configuration", status, output: said, since } as const;
+    this.#component = said === "" ? undefined : component;
     return true;
   }
 }

@@ -6,13 +6,20 @@ import type { Logger } from "pino";
 import type { Certificates } from "../shared/certificates/collection.js";
 import type { Store } from "../shared/store/store.js";
 import { CertificateHealth } from "./certificate-health.js";
-import { type CertificateExpiry, ExpiryMonitor } from "./expiry.js";
+import { type CertificateExpiry, ExpiryMonitor, outOfTime } from "./expiry.js";
 import type { ServedConfig } from "./gateway.js";
 import type { Component } from "./health.js";
 import { isSame, StoredCertificates } from "./stored-certificates.js";
 
 /** News of certificates is delivered at most once: so often the store is asked without any. */
 const AGAIN_MS = 60_000;
+
+export interface Enforced {
+  /** `component` has changed. */
+  readonly isJudgedAnew: boolean;
+  /** Those that came into use and nobody accepts at the moment, as sentences. */
+  readonly untimely: readonly string[];
+}
 
 export class CertificatesInForce {
   readonly #log: Logger;
@@ -51,16 +58,19 @@ export class CertificatesInForce {
     return { ...served.certificates, ...stored };
   }
 
-  /** From now on `stored` counts, and its ends are watched; @returns true when `component` has changed */
-  enforce(served: ServedConfig, stored: Certificates): boolean {
+  /** From now on `stored` counts, and its ends are watched. */
+  enforce(served: ServedConfig, stored: Certificates): Enforced {
+    const before = new Set(this.expiries.map(({ fingerprint }) => fingerprint));
     this.#stored = stored;
     this.#expiry.watch(this.of(served), served.settings.security.certificate_expiry_monitor);
-    return this.judge(served);
+    const brought = this.expiries.filter(({ fingerprint }) => !before.has(fingerprint));
+    return { isJudgedAnew: this.judge(served), untimely: outOfTime(brought, Date.now()) };
   }
 
   /** @returns true when `component` has changed */
   judge(served: ServedConfig): boolean {
-    if (!this.#health.judge(served, this.#store.lacking, Date.now())) return false;
+    const now = Date.now();
+    if (!this.#health.judge(served, this.#store.lacking, now, outOfTime(this.expiries, now))) return false;
     // The control port may be one of those that nobody can ask.
     const reason = this.component?.output;
     if (reason !== undefined) this.#log.warn({ reason }, "certificates are wanting");

@@ -19,7 +19,18 @@ export interface CertificateExpiry {
   readonly id: string;
   readonly subject: string;
   /** Unix ms. */
+  readonly notBefore: number;
   readonly notAfter: number;
+}
+
+/** Those that nobody accepts at the moment, for an operator's eyes. */
+export function outOfTime(certificates: readonly CertificateExpiry[], now: number): string[] {
+  return certificates.flatMap((each) => {
+    const { id, fingerprint, subject, notBefore, notAfter } = each;
+    const shown = `certificate ${id || fingerprint} (${subject})`;
+    if (notAfter <= now) return [`${shown} expired on ${new Date(notAfter).toISOString()}`];
+    return notBefore > now ? [`${shown} is not valid before ${new Date(notBefore).toISOString()}`] : [];
+  });
 }
 
 type Rules = Settings["security"]["certificate_expiry_monitor"];
@@ -87,7 +98,8 @@ function expiriesOf(certificates: Certificates): CertificateExpiry[] {
     if (found.get(fingerprint)?.id) continue;
     const id = looksLikePem(reference) ? "" : reference.split("\n", 1)[0]!;
     const leaf = new X509Certificate(chain);
-    found.set(fingerprint, { fingerprint, id, subject: subjectOf(leaf), notAfter: Date.parse(leaf.validTo) });
+    const [notBefore, notAfter] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
+    found.set(fingerprint, { fingerprint, id, subject: subjectOf(leaf), notBefore, notAfter });
   }
   return [...found.values()].sort((a, b) => a.notAfter - b.notAfter);
 }

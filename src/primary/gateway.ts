@@ -27,7 +27,7 @@ import { OwnFigures } from "./metrics/own-figures.js";
 import { leastConnections, Placement, roundRobin } from "./placement.js";
 import { PortsInForce } from "./ports-in-force.js";
 import { Rebalancer } from "./rebalance.js";
-import { Reloader } from "./reload.js";
+import { Reloader, type ReloadOutcome, refusedFor } from "./reload.js";
 import { StoreNews } from "./store-news.js";
 import { Supervisor } from "./supervisor.js";
 import { Tickets } from "./tickets.js";
@@ -182,10 +182,9 @@ export class Gateway {
     return this.#certificates.expiries;
   }
 
-  /** Resolves with why it was refused, empty when what the files say is in force. */
-  reload(): Promise<string> {
+  reload(): Promise<ReloadOutcome> {
     return this.#options.load === undefined
-      ? Promise.resolve("there is nothing to read again")
+      ? Promise.resolve(refusedFor("there is nothing to read again"))
       : this.#reloader.reload();
   }
 
@@ -223,7 +222,7 @@ export class Gateway {
     return this.#set.served.settings;
   }
 
-  #apply(set: LoadedSet): Promise<string> {
+  #apply(set: LoadedSet): Promise<ReloadOutcome> {
     return this.#inTurn(() => this.#putInForce(set));
   }
 
@@ -234,7 +233,7 @@ export class Gateway {
   }
 
   /** Each step can be taken back until the workers have compiled the set; then it is in force. */
-  async #putInForce(set: LoadedSet): Promise<string> {
+  async #putInForce(set: LoadedSet): Promise<ReloadOutcome> {
     const { ports, settings } = set.served;
     let fresh: readonly Listener[] = [];
     let stored: Certificates;
@@ -249,7 +248,7 @@ export class Gateway {
     } catch (error) {
       this.#ports.keepOnly(this.#set.served.ports);
       this.#control.settle("old");
-      return error instanceof Error ? error.message : String(error);
+      return refusedFor(error instanceof Error ? error.message : String(error));
     }
     this.#generation += 1;
     this.#set = set;
@@ -260,9 +259,10 @@ export class Gateway {
     this.#watchFiles();
     this.#rebalancer.set(this.#settings.connections.rebalance_interval * 1_000);
     this.#observe();
-    if (this.#certificates.enforce(set.served, stored)) this.#health.changed();
+    const { isJudgedAnew, untimely } = this.#certificates.enforce(set.served, stored);
+    if (isJudgedAnew) this.#health.changed();
     await this.#ticketing.configure(set.served);
-    return "";
+    return { refused: "", notes: untimely };
   }
 
   /** True when every worker has what the store says; whatever runs goes on with what it has. */
@@ -282,7 +282,7 @@ export class Gateway {
         return false;
       }
       this.#generation += 1;
-      const isJudgedAnew = this.#certificates.enforce(served, stored);
+      const { isJudgedAnew } = this.#certificates.enforce(served, stored);
       this.#control.secure(this.#controlTls(this.#set, stored));
       if (isJudgedAnew) this.#health.changed();
       log.info({ certificates: Object.keys(stored) }, "certificates of the store have changed");
@@ -318,6 +318,7 @@ export class Gateway {
       reload: () => this.reload(),
       renew: () => this.renew(),
       explain: async (question) => this.#supervisor.workers.find((worker) => worker.ready)?.explain(question),
+      certificates: () => this.#certificates.of(this.#set.served),
       certificatesChanged: () => inTime(this.#recertify(), CERTIFICATES_MS),
       inspect: (query) => this.#inspect(query),
       metrics: async () => (this.#collection.enabled ? this.#collection.text() : undefined),

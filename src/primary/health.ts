@@ -14,8 +14,8 @@ export interface LeftOut {
 export interface Component {
   readonly name: string;
   readonly componentType: "datastore" | "configuration";
-  readonly status: "pass" | "fail";
-  /** Why it fails; never holds a credential. */
+  readonly status: "pass" | "warn" | "fail";
+  /** Why it does not pass; never holds a credential. */
   readonly output?: string | undefined;
   /** Of the last change of its status, milliseconds. */
   readonly since: number;

@@ -98,11 +98,19 @@ export function keepFixed(
   next: LoadedSet,
 ): { readonly set: LoadedSet; readonly kept: readonly string[] } {
   const asked = next.served.settings;
-  const kept = FIXED.filter((name) => JSON.stringify(old[name]) !== JSON.stringify(asked[name]));
+  const kept = FIXED.flatMap((name) => differing(name, old[name], asked[name]));
   const before = Object.fromEntries(FIXED.map((name) => [name, old[name]]));
   const settings: Settings = { ...asked, ...before };
   const ports = next.served.ports.map((port) => ({ ...port, address: settings.listen_address }));
   return { set: { ...next, served: { ...next.served, settings, ports } }, kept };
+}
+
+/** The settings that are not the same, down to where the operator wrote them; never their values. */
+function differing(path: string, old: unknown, asked: unknown): string[] {
+  if (JSON.stringify(old) === JSON.stringify(asked)) return [];
+  if (!isObject(old) || !isObject(asked)) return [path];
+  const names = new Set([...Object.keys(old), ...Object.keys(asked)]);
+  return [...names].flatMap((name) => differing(`${path}.${name}`, old[name], asked[name]));
 }
 
 // Read once more beside the loader: what it keeps is what is served, not what is shown.

@@ -6,11 +6,17 @@ import type { Logger } from "pino";
 import { printProblem } from "../shared/model/problem.js";
 import { keepFixed, type Loaded, type LoadedSet, newErrors, newProblems, tellProblems } from "./loaded-set.js";
 
+export interface ReloadOutcome {
+  /** Why everything stays as it was; empty when what was read is in force. */
+  readonly refused: string;
+  /** What an operator should know of a reload that succeeded. */
+  readonly notes: readonly string[];
+}
+
 export interface ReloadOptions {
   readonly load: () => Loaded;
   readonly current: () => LoadedSet;
-  /** Resolves with why it could not be put in force, empty when it is. */
-  readonly apply: (set: LoadedSet) => Promise<string>;
+  readonly apply: (set: LoadedSet) => Promise<ReloadOutcome>;
   /** Empty when the last reload succeeded. */
   readonly refused: (reason: string) => void;
   readonly log: Logger;
@@ -18,11 +24,12 @@ export interface ReloadOptions {
 
 /** As many reasons as one line can hold. */
 const MOST_REASONS = 5;
+const ENDED: ReloadOutcome = { refused: "the gateway is shutting down", notes: [] };
 
 export class Reloader {
   readonly #options: ReloadOptions;
-  #running: Promise<string> | undefined;
-  #next: Promise<string> | undefined;
+  #running: Promise<ReloadOutcome> | undefined;
+  #next: Promise<ReloadOutcome> | undefined;
   #gathering: NodeJS.Timeout | undefined;
   #ended = false;
 
@@ -31,12 +38,12 @@ export class Reloader {
   }
 
   /** Whoever asks while one runs gets the next, which reads the files anew. */
-  reload(): Promise<string> {
-    if (this.#ended) return Promise.resolve("the gateway is shutting down");
+  reload(): Promise<ReloadOutcome> {
+    if (this.#ended) return Promise.resolve(ENDED);
     if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
-      return this.#ended ? "the gateway is shutting down" : this.#start();
+      return this.#ended ? ENDED : this.#start();
     });
     return this.#next;
   }
@@ -55,38 +62,49 @@ export class Reloader {
     clearTimeout(this.#gathering);
   }
 
-  #start(): Promise<string> {
+  #start(): Promise<ReloadOutcome> {
     this.#running = this.#reload().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #reload(): Promise<string> {
+  async #reload(): Promise<ReloadOutcome> {
     const { log, refused } = this.#options;
-    const reason = await this.#attempt().catch((error: unknown) => {
+    const outcome = await this.#attempt().catch((error: unknown) => {
       log.error({ err: error }, "reload failed");
-      return error instanceof Error ? error.message : String(error);
+      return refusedFor(error instanceof Error ? error.message : String(error));
     });
+    const reason = outcome.refused;
     refused(reason);
     if (reason === "") log.info("reloaded");
     else log.error({ reason }, "reload refused: everything stays as it was");
-    return reason;
+    return outcome;
   }
 
-  async #attempt(): Promise<string> {
+  async #attempt(): Promise<ReloadOutcome> {
     const { load, current, apply, log } = this.#options;
     const loaded = load();
-    if (!("set" in loaded)) return sentence(loaded.problems.filter((each) => each.level === "error").map(printProblem));
+    if (!("set" in loaded))
+      return refusedFor(sentence(loaded.problems.filter(({ level }) => level === "error").map(printProblem)));
     const old = current();
     const broken = newErrors(old, loaded.set.problems);
-    if (broken.length > 0) return sentence(broken.map(printProblem));
+    if (broken.length > 0) return refusedFor(sentence(broken.map(printProblem)));
     const { set, kept } = keepFixed(old.served.settings, loaded.set);
     if (kept.length > 0) log.warn({ settings: kept }, "settings that are in force only after a restart have changed");
-    const reason = await apply(set);
-    if (reason === "") tellProblems(log, newProblems(old, loaded.set.problems));
-    return reason;
+    const { refused, notes } = await apply(set);
+    if (refused !== "") return refusedFor(refused);
+    tellProblems(log, newProblems(old, loaded.set.problems));
+    return { refused, notes: kept.length === 0 ? notes : [sayKept(kept), ...notes] };
   }
+}
+
+export function refusedFor(reason: string): ReloadOutcome {
+  return { refused: reason, notes: [] };
+}
+
+function sayKept(kept: readonly string[]): string {
+  return `in force only after a restart: ${kept.join(", ")}`;
 }
 
 function sentence(reasons: readonly string[]): string {

@@ -31,6 +31,19 @@ test("a certificate that the store does not have is told with what names it, unt
   assert.equal(health.component, undefined);
 });
 
+test("certificates that are out of time only warn, beside one that is not to be had they are told too", () => {
+  const health = new CertificateHealth();
+  const referring = { settings, definitions: served({ certificates: [ID] }) };
+  assert.equal(health.judge(referring, [], 1, ["one expired"]), true);
+  assert.deepEqual([health.component?.status, health.component?.output], ["warn", "one expired"]);
+  assert.equal(health.judge(referring, [], 2, ["one expired", "two expired"]), true);
+  assert.equal(health.component?.since, 1, "its status is the same");
+  assert.equal(health.judge(referring, [ID], 3, ["two expired"]), true);
+  const { status, output, since } = health.component!;
+  assert.deepEqual([status, since], ["fail", 3]);
+  assert.match(output!, /cannot be had .*; two expired$/);
+});
+
 test("a port with TLS that nothing gives a certificate is told", () => {
   const health = new CertificateHealth();
   assert.equal(health.judge({ settings, definitions: served({}) }, [], 1), true);

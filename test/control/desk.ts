@@ -10,6 +10,7 @@ import { controlApp } from "../../src/primary/control/app.js";
 import type { ApiDocument } from "../../src/primary/control/context.js";
 import { healthOf } from "../../src/primary/health.js";
 import { Keyspace } from "../../src/primary/keyspace.js";
+import type { Certificates } from "../../src/shared/certificates/collection.js";
 import { readSettings } from "../../src/shared/config/read.js";
 import type { Settings } from "../../src/shared/config.js";
 import type { HealthState } from "../../src/shared/messages.js";
@@ -43,6 +44,9 @@ export class Desk {
   certificateNews = 0;
   renewals = 0;
   refusal = "";
+  notes: string[] = [];
+  /** What workers have. */
+  certificates: Certificates = {};
   metrics: string | undefined = "";
   /** What workers say to news. */
   applied = true;
@@ -80,12 +84,13 @@ export class Desk {
       explain: async () => undefined,
       reload: async () => {
         this.reloads += 1;
-        return this.refusal;
+        return { refused: this.refusal, notes: this.notes };
       },
       renew: async () => {
         this.renewals += 1;
         return this.refusal;
       },
+      certificates: () => this.certificates,
       certificatesChanged: async () => {
         this.certificateNews += 1;
         return this.applied;

@@ -11,6 +11,7 @@ import { until } from "../support/waiting.js";
 import { request, WireClient } from "../support/wire/client.js";
 import { WireServer } from "../support/wire/server.js";
 import { httpGet } from "../system/http1.js";
+import { make } from "../tls/certificates.js";
 
 const SECRET = "test-secret";
 
@@ -128,11 +129,45 @@ describe("reload", () => {
     const settings = JSON.parse(text);
     await writeFile(gateway.configPath, JSON.stringify({ ...settings, listen_port: "x" }));
     assert.match((await reload(gateway)).body.message!, /listen_port: must be a whole number/);
-    await writeFile(gateway.configPath, JSON.stringify({ ...settings, accept: "round_robin" }));
-    assert.equal((await reload(gateway)).status, 200);
-    assert.match(gateway.logs, /in force only after a restart/);
+    const storage = { ...settings.storage, password: "not to be told" };
+    await writeFile(gateway.configPath, JSON.stringify({ ...settings, accept: "round_robin", storage }));
+    const message = "in force only after a restart: accept, storage.password";
+    assert.deepEqual((await reload(gateway)).body, { status: "ok", message });
+    const line = /"settings":\["accept","storage\.password"\].*in force only after a restart/g;
+    const told = () => gateway.logs.match(line)?.length ?? 0;
+    await until("the log tells it", () => told() === 1);
+    gateway.signal("SIGHUP");
+    await until("it is told again, by a signal too", () => told() === 2);
+    assert.doesNotMatch(gateway.logs, /not to be told/);
     await writeFile(gateway.configPath, text);
+    assert.deepEqual((await reload(gateway)).body, { status: "ok", message: "" });
+  });
+
+  test("certificates that nobody accepts now are told by the reload that brings them, and in /hello while they are in use", async () => {
+    const [late, early] = await Promise.all([
+      make({ name: "late", from: -9, until: -2 }),
+      make({ name: "early", from: 2, until: 9 }),
+    ]);
+    const upstream_certificates = { "one.example": late.pem, "two.example": early.pem };
+    await put(gateway, "dated.json", api("dated", { upstream_certificates }));
+    const { status, body } = await reload(gateway);
+    assert.equal(status, 200);
+    const [first = "", second = ""] = body.message!.split("; ");
+    assert.match(first, new RegExp(`^certificate ${late.fingerprint} \\(late\\) expired on 20`));
+    assert.match(second, new RegExp(`^certificate ${early.fingerprint} \\(early\\) is not valid before 20`));
+    const hello = async () => JSON.parse((await httpGet(gateway.controlPort, "/hello")).body);
+    const { status: all, details } = await hello();
+    assert.deepEqual(
+      [all, details.certificates.status, details.certificates.output],
+      ["warn", "warn", `${first}; ${second}`],
+    );
+    await until("the log tells it", () =>
+      gateway.logs.split("\n").some((line) => /"level":40/.test(line) && line.includes(first) && line.includes(second)),
+    );
+    assert.equal((await reload(gateway)).body.message, "", "they were in use before");
+    await rm(join(gateway.appPath, "dated.json"));
     await reload(gateway);
+    assert.equal((await hello()).status, "pass");
   });
 
   test("a field that nothing knows is told by the reload that brought it, and not again by the next", async () => {

@@ -19,8 +19,9 @@ export function operationRoutes(app: Hono, control: ControlContext): void {
     const reloaded = control.reload();
     // Whoever does not wait reads the outcome in /hello and in the log.
     if (req.query("block") !== "true") return json(200, OK);
-    const refused = await reloaded;
-    return refused === "" ? json(200, OK) : refusal(400, `Reload refused: ${refused}`);
+    const { refused, notes } = await reloaded;
+    if (refused !== "") return refusal(400, `Reload refused: ${refused}`);
+    return json(200, { ...OK, message: notes.join("; ") });
   });
   app.get("/tyk/reload/group", async () => {
     const { store } = await control.keyspace.open();
