@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { before, test } from "node:test";
-import { readCertificate } from "../../src/shared/certificates/certificate.js";
+import { type CertificateRecord, readCertificate } from "../../src/shared/certificates/certificate.js";
 import { sealKey } from "../../src/shared/certificates/private-key.js";
 import { CERTIFICATES_CHANGED } from "../../src/shared/store/store.js";
 import { type Desk, onBothHomes, SECRET } from "../control/desk.js";
@@ -28,6 +28,8 @@ before(async () => {
 });
 
 const add = (desk: Desk, pem: string, org = ORG) => desk.ask("POST", `/tyk/certs?org_id=${org}`, pem);
+
+const record = (made: Made) => readCertificate(made.pem, "") as CertificateRecord;
 
 async function stored(desk: Desk, id: string): Promise<string | undefined> {
   const { store } = await desk.keyspace.open();
@@ -89,13 +91,33 @@ onBothHomes("certificates through the control API", (open) => {
   });
 
   test("the answer to a removal names what goes on without the certificate", async () => {
-    const desk = open({ http_server_options: { use_ssl: true } });
+    const desk = open({ http_server_options: { use_ssl: true, ssl_certificates: [other.pem] } });
     const { id } = (await add(desk, server.pem)).body;
     desk.load("orders", { certificates: [id] });
+    desk.certificates = { [id]: record(server), [other.pem]: record(other) };
     const { status, body } = await desk.ask("DELETE", `/tyk/certs/${id}`);
     const message = "removed; it is still named by certificates of orders, which go on without it";
     assert.deepEqual([status, body], [200, { status: "ok", message }]);
     assert.equal((await desk.ask("GET", `/tyk/certs/${id}`)).status, 404);
+  });
+
+  test("the answer to the removal of a port's last certificate says that nobody can connect there", async () => {
+    const desk = open({
+      control_api_port: 9_443,
+      listen_port: 8_443,
+      disable_ports_whitelist: true,
+      http_server_options: { use_ssl: true },
+    });
+    const [one, two] = [(await add(desk, server.pem)).body.id, (await add(desk, other.pem)).body.id];
+    desk.load("orders", { certificates: [one] });
+    desk.load("bills", { certificates: [two], listen_port: 8_444, protocol: "https" });
+    desk.certificates = { [one]: record(server), [two]: record(other) };
+    const remove = async (id: string): Promise<string> => (await desk.ask("DELETE", `/tyk/certs/${id}`)).body.message;
+    const bare = (ports: string) =>
+      `; it was the last certificate of ${ports}: nobody can connect there until another one is added`;
+    assert.ok((await remove(two)).endsWith(bare("port 8444")));
+    desk.certificates = { [one]: record(server) };
+    assert.ok((await remove(one)).endsWith(bare("port 8443, the control port 9443")));
   });
 
   test("a private key lies encrypted, opens under the secret and is never shown", async () => {

@@ -4,6 +4,7 @@
 // 403. Runs: per request of an operator.
 
 import type { Context, Hono } from "hono";
+import { endingWith } from "../../shared/certificates/bare-ports.js";
 import { sayProblem } from "../../shared/certificates/certificate.js";
 import { CertificateStore, type StoredPem } from "../../shared/certificates/certificate-store.js";
 import { keySecret } from "../../shared/certificates/collection.js";
@@ -70,8 +71,10 @@ async function remove(context: Context, control: ControlContext): Promise<Respon
   if (!CertificateStore.isOrganisation(org)) return refusal(400, UNSAFE_ORG);
   if (!isStoreId(id)) return refusal(404, NOT_FOUND);
   const removed = await (await open(control)).remove(id, org);
+  // Asked while it is still in force: afterwards it is one that never was there.
+  const message = `removed${removed ? stillNamed(id, control) + bareWithout(id, control) : ""}`;
   const applied = removed ? await control.certificatesChanged() : true;
-  return json(200, { status: "ok", message: `removed${removed ? stillNamed(id, control) : ""}` }, pending(applied));
+  return json(200, { status: "ok", message }, pending(applied));
 }
 
 /** What goes on without it, for whoever did not mean that. */
@@ -80,6 +83,16 @@ function stillNamed(id: string, control: ControlContext): string {
   if (places.length === 0) return "";
   const more = places.length > MOST_PLACES ? ` and ${places.length - MOST_PLACES} more` : "";
   return `; it is still named by ${places.slice(0, MOST_PLACES).join(", ")}${more}, which go on without it`;
+}
+
+/** Worse than going on: nobody can connect, and over the control port nobody can mend it. */
+function bareWithout(id: string, control: ControlContext): string {
+  const referring = { settings: control.settings(), definitions: control.definitions() };
+  const bare = endingWith(id, referring, control.certificates());
+  if (bare.length === 0) return "";
+  const more = bare.length > MOST_PLACES ? ` and ${bare.length - MOST_PLACES} more` : "";
+  const which = bare.slice(0, MOST_PLACES).join(", ") + more;
+  return `; it was the last certificate of ${which}: nobody can connect there until another one is added`;
 }
 
 function describeAll(found: readonly StoredPem[]): Description[] {
