@@ -8,10 +8,12 @@ import { CATALOGUE, isSum } from "../../src/primary/metrics/catalogue.js";
 import { joined } from "../../src/primary/metrics/states.js";
 import { metricsText } from "../../src/primary/metrics/text.js";
 import { Totals } from "../../src/primary/metrics/totals.js";
+import { zeros } from "../../src/primary/metrics/zeros.js";
 import { LOG_FIELDS } from "../../src/shared/config/log-fields.js";
 import { isLoopback } from "../../src/shared/config/loopback.js";
 import { readHealthRequest } from "../../src/shared/grpc/health.js";
 import { type MethodFigures, Row } from "../../src/shared/observe/figures.js";
+import { ANSWERS, type Answer } from "../../src/worker/call/answers.js";
 import { chanceOf, namesTrace, parseTraceparent } from "../../src/worker/call/call-trace.js";
 import { Scrape } from "./prometheus.js";
 
@@ -45,6 +47,26 @@ test("beyond the bound of an API all is counted as other", () => {
   const totals = new Totals(3);
   for (let n = 0; n < 100; n++) totals.add(told(method(`M${n}`, 1)), isSum);
   assert.deepEqual(counts(totals), { M0: 1, M1: 1, M2: 1, other: 97 });
+});
+
+test("zeros change nothing that was counted, have reasons that workers give, and have a bound", () => {
+  const totals = new Totals(3);
+  totals.add({ methods: [], ends: [{ api: "a", by: "network", reason: "refused", count: 2 }], samples: [] }, isSum);
+  for (let reload = 0; reload < 2; reload++) totals.add(zeros(["a", "b"]), isSum);
+  const refused = totals.ends.filter(({ reason }) => reason === "refused");
+  assert.deepEqual(
+    refused.map(({ api, count }) => [api, count]),
+    [
+      ["a", 2],
+      ["b", 0],
+    ],
+  );
+  const answers = new Map<string, Answer>(Object.values(ANSWERS).map((answer) => [answer.id, answer]));
+  for (const { by, reason } of zeros(["a"]).ends.filter(({ by }) => by === "network" || by === "gateway"))
+    assert.equal(answers.get(reason)?.network === true ? "network" : "gateway", by, reason);
+  assert.ok(zeros(Array.from({ length: 5_000 }, (_, n) => `api${n}`)).ends.length < 21_000);
+  totals.keepOnly(new Set(["b"]));
+  assert.ok(totals.ends.every(({ api }) => api === "b"));
 });
 
 test("an API that is no longer served is forgotten, and makes room", () => {

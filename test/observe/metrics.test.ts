@@ -77,6 +77,23 @@ const countedBy = (scrape: Scrape): Map<string, number> => {
 
 const sorted = (map: Map<string, number>): [string, number][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
+test("what may be counted of any gateway stands at 0 from the start, so that its first increment is one", async () => {
+  const scrape = await Scrape.of(gateway.controlPort);
+  assert.deepEqual(
+    scrape.matching("sluice_log_lines_dropped_total", {}).map(({ value }) => value),
+    ["0"],
+  );
+  assert.deepEqual(scrape.by("reason", "sluice_unrouted_requests_total"), {
+    no_route: 0,
+    health: 0,
+    method: 0,
+    certificate: 0,
+  });
+  const ends = scrape.by("by", "sluice_calls_ended_total", { api: "echo" });
+  assert.deepEqual(ends, { service: 0, network: 0, gateway: 0, caller: 0 });
+  assert.ok(scrape.matching("sluice_calls_ended_total", { by: "gateway", reason: "deadline" }).length === 1);
+});
+
 const counted = new Counted();
 
 /** A caller may know of its response before the gateway's own end of the turn, and a scrape is told at most once a second. */
@@ -173,7 +190,9 @@ test("what the gateway refuses is counted by its reason", async () => {
   client.close();
   await until("it is counted", async () => {
     const ends = (await Scrape.of(gateway.controlPort)).matching("sluice_calls_ended_total", { api: "echo" });
-    return ends.some(({ labels }) => ["deadline", "caller_reset"].includes(labels?.["reason"] ?? ""));
+    return ends.some(
+      ({ labels, value }) => Number(value) > 0 && ["deadline", "caller_reset"].includes(labels?.["reason"] ?? ""),
+    );
   });
 });
 

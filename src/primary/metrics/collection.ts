@@ -9,6 +9,7 @@ import { isSum } from "./catalogue.js";
 import { joined } from "./states.js";
 import { metricsText } from "./text.js";
 import { Totals } from "./totals.js";
+import { zeros } from "./zeros.js";
 
 /** A worker that may be asked; figures come to `heard`. */
 export interface Observable {
@@ -42,10 +43,11 @@ export class Collection {
     this.#options = options;
   }
 
-  configure({ metrics }: Settings, apis: Iterable<string>): void {
+  configure({ metrics }: Settings, apis: readonly string[]): void {
     this.#enabled = metrics.enabled;
     this.#totals.most = metrics.methods_per_api;
     this.#totals.keepOnly(new Set(apis));
+    if (metrics.enabled) this.#totals.add(zeros(apis), isSum);
     clearInterval(this.#timer);
     this.#timer = undefined;
     if (metrics.enabled) this.#timer = setInterval(() => void this.#ask(), EVERY_MS).unref();
