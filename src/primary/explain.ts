@@ -30,6 +30,7 @@ export function explainOnce(set: LoadedSet, question: Question, workerFile: stri
     policies,
     generation: 1,
     controlSocket: "",
+    explainsOnly: true,
   };
   const health = healthOf({ version: "", leftOut: set.leftOut, notReady: "" }, new Date());
   return new Promise((resolve, reject) => {

@@ -43,6 +43,8 @@ export interface WorkerConfig {
    * a port of its own. The worker that relays a request says in `x-sluice-peer` who asked it.
    */
   readonly controlSocket: string;
+  /** Serves nobody: `sluice explain` asks what would become of a call, and how services are is no part of the answer. */
+  readonly explainsOnly?: boolean;
 }
 
 /** What session tickets are sealed under, 48 octets a key: shared by all workers, never logged. */

@@ -16,6 +16,8 @@ import { extended, keyed, World } from "../gate/world.js";
 import { keyless } from "../support/gateway.js";
 import { until } from "../support/waiting.js";
 
+const NOBODY = "h2c://127.0.0.1:1";
+
 const definitions = (target: string): Json[] => [
   keyless({
     id: "open",
@@ -60,6 +62,13 @@ const definitions = (target: string): Json[] => [
       ],
     }),
   }),
+  keyless({
+    id: "down",
+    path: "/down.Api",
+    target: NOBODY,
+    more: { sluice: { health: { type: "tcp", interval: 0.1, unhealthy_after: 1 } } },
+  }),
+  keyless({ id: "away", path: "/away.Api", target: NOBODY }),
   {
     ...keyless({ id: "broken", path: "/open.Api/Closed", target }),
     enable_ip_whitelisting: true,
@@ -207,6 +216,23 @@ describe("what would become of a call", () => {
     const inactive = await made({ access_rights: rights(["keys"]), is_inactive: true });
     assert.match(await deciderFor("/keys.Api/Any", inactive), /^is_inactive of the key/);
   });
+
+  for (const [path, counted, state, why] of [
+    ["/down.Api/Any", "targets_down", /, down by its health check$/, /^no target is in: health checks/],
+    ["/away.Api/Any", "unreachable", /, cannot be reached at the moment$/, /^no target can be connected to/],
+  ] as const)
+    it(`says that calls are refused for want of a target, as they are: ${counted}`, async () => {
+      let told = await ask(path);
+      await until("the worker knows how its target is", async () => {
+        told = await ask(path);
+        return !told.outcome.forwarded;
+      });
+      assert.deepEqual([told.outcome.grpc, told.outcome.counted], [status.UNAVAILABLE, counted]);
+      assert.match(saysOf(told, "target"), state);
+      assert.match(saysOf(told, "decides"), why);
+      const seen = await caller.call(path);
+      assert.deepEqual([seen.code, seen.message], [told.outcome.grpc, told.outcome.message]);
+    });
 
   it("takes a path as callers write it, with scheme, host and port", async () => {
     const port = world.gateway().port;

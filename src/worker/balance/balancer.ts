@@ -5,7 +5,7 @@
 
 import type { Logger } from "pino";
 import type { BalancePolicy, TargetPolicy } from "../../shared/model/target-policy.js";
-import { ANSWERS } from "../call/answers.js";
+import { ANSWERS, type Answer } from "../call/answers.js";
 import type { Call } from "../call/call.js";
 import type { Endpoint } from "../upstream/endpoint.js";
 import type { TargetPool } from "../upstream/target-pool.js";
@@ -175,7 +175,19 @@ export class Balancer {
   private giveToNone(call: Call): void {
     const { runner } = this.parts;
     for (const { pool } of this.places) if (pool.awaited) return pool.wait(call);
-    runner.fail(call, this.seats.length === 0 ? ANSWERS.lookupFailed : ANSWERS.targetsDown);
+    runner.fail(call, this.emptyAnswer);
+  }
+
+  private get emptyAnswer(): Answer {
+    return this.seats.length === 0 ? ANSWERS.lookupFailed : ANSWERS.targetsDown;
+  }
+
+  /** What a call would be refused with now; null while there is hope for one. For those that look at it from outside. */
+  refusal(): Answer | null {
+    if (this.stale) this.refresh();
+    if (this.order.some(({ endpoint }) => endpoint.hopeful)) return null;
+    if (this.order.length > 0) return ANSWERS.unreachable;
+    return this.places.some(({ pool }) => pool.awaited) ? null : this.emptyAnswer;
   }
 
   /** Something about its seats is different: looked at before the next choice. */

@@ -21,7 +21,8 @@ import { makePlan, type Rules } from "../call/planner.js";
 import type { Gatehouse } from "../gatehouse.js";
 import { deciderOf } from "./decider.js";
 import { Secrets } from "./secrets.js";
-import { callRuleSteps, changeSteps, routeSteps, targetSteps } from "./sentences.js";
+import { callRuleSteps, changeSteps, routeSteps } from "./sentences.js";
+import { targetSteps, withoutTargets } from "./target-sentences.js";
 import { Tracing } from "./tracing.js";
 
 export interface ExplainerParts {
@@ -110,10 +111,14 @@ async function course(plan: Plan, list: FieldList, parts: Parts, steps: Step[]):
   const prepared = preparedFor(plan, decision === null ? null : decision.ruling);
   steps.push(...changeSteps(plan, prepared));
   steps.push(...callRuleSteps(plan, parts.question));
-  steps.push(...targetSteps(plan, prepared));
+  const live = parts.config.explainsOnly !== true;
+  const refusal = live && prepared.targets !== null ? prepared.targets.refusal() : null;
+  steps.push(...targetSteps(plan, prepared, live));
   if (plan.rule?.breaker?.isOpen === true) return answered(ANSWERS.circuitOpen);
   if (prepared.targets === null) return answered(ANSWERS.noTargetPath);
-  return FORWARDED;
+  if (refusal === null) return FORWARDED;
+  steps.push({ what: "decides", says: withoutTargets(refusal) });
+  return answered(refusal);
 }
 
 function bare(path: string): string {

@@ -115,21 +115,3 @@ function limitText({ direction, bytes, count }: MessageLimit): string {
   const many = Number.isFinite(count) ? ` at most ${count}` : "";
   return `of the ${direction}:${many} messages${size}`;
 }
-
-export function targetSteps(plan: Plan, { targets, outgoing }: Prepared): Step[] {
-  const steps: Step[] = [];
-  for (const { pool, target, weight } of targets?.places ?? []) {
-    const fields = outgoing[target]?.fields ?? [];
-    const value = (name: string): string => fields.find((field) => field?.name.text === name)?.value ?? "";
-    const path = withoutQuery(value(":path"));
-    const down = pool.endpoints.length > 0 && pool.endpoints.every((endpoint) => endpoint.down);
-    const share = targets!.places.length > 1 ? `, weight ${weight}` : "";
-    const state = down ? ", down by its health check" : "";
-    const clear = value(":scheme") === "https" ? "" : " (h2c)";
-    const says = `${value(":scheme")}://${pool.host}:${pool.port}${clear} as ${value(":authority")}${path}${share}${state}`;
-    steps.push({ what: "target", says });
-  }
-  const method = plan.route?.definition.targeting?.balance.method;
-  if (steps.length > 1) steps.push({ what: "balance", says: method ?? "round_robin" });
-  return steps;
-}
