@@ -272,6 +272,22 @@ describe("what calls show", () => {
     assert.deepEqual(lines, []);
   });
 
+  test("what an operator is told of a choice that has nobody left is what its calls are refused with", () => {
+    const ejection = { consecutive_failures: 1, max_share: 0.5 };
+    const { balancer, endpoints, run, failures, call } = sceneFor(2, { ejection });
+    run(4, firstFails);
+    assert.equal(balancer.refusal(), null, "one is out, the other takes calls");
+    endpoints[1]!.hopeful = false;
+    assert.equal(balancer.refusal()?.id, "unreachable", "what is out is not asked in its place");
+    endpoints[1]!.hopeful = true;
+    endpoints[1]!.down = true;
+    balancer.changed();
+    assert.equal(balancer.refusal()?.id, "targets_down");
+    call();
+    assert.deepEqual(failures, ["targets_down"]);
+    assert.equal(sceneFor(0).balancer.refusal()?.id, "lookup");
+  });
+
   test("no more targets are out than may be, and never the last one", () => {
     const { counts, run, time, failures } = sceneFor(4, { ejection: { consecutive_failures: 1, max_share: 0.5 } });
     run(100, () => Outcome.FAILURE);
