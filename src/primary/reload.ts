@@ -95,7 +95,8 @@ export class Reloader {
     const { refused, notes } = await apply(set);
     if (refused !== "") return refusedFor(refused);
     tellProblems(log, newProblems(old, loaded.set.problems));
-    return { refused, notes: kept.length === 0 ? notes : [sayKept(kept), ...notes] };
+    const told = notes.length === 0 ? [] : [sentence(notes)];
+    return { refused, notes: kept.length === 0 ? told : [sayKept(kept), ...told] };
   }
 }
 
