@@ -71,6 +71,8 @@ export class SessionCache {
   /** Organisations of unknown keys; they are those of definitions, so few. */
   readonly #orgs = new Set<string>();
   readonly #byName = new Map<string, Set<SessionRef>>();
+  /** What `#known` holds, to be walked through without looking each up. */
+  readonly #all = new Set<SessionRef>();
   readonly #lookups = new Map<string, Promise<SessionRef>>();
   readonly #prefix: string;
   readonly #staleMs: number;
@@ -222,7 +224,7 @@ export class SessionCache {
   #due(): SessionRef[] {
     const now = this.#options.now();
     const due: SessionRef[] = [];
-    for (const ref of [...this.#known.values()]) {
+    for (const ref of this.#all) {
       if (!ref.suspect && now - ref.checkedAt < REFRESH_MS) continue;
       if (now - ref.touchedAt > FORGET_MS || ref.bytes === undefined) this.#known.delete(ref.key);
       else due.push(ref);
@@ -232,7 +234,7 @@ export class SessionCache {
 
   #dropStale(): void {
     const now = this.#options.now();
-    for (const ref of [...this.#known.values()]) {
+    for (const ref of this.#all) {
       if (now - ref.checkedAt > this.#staleMs) this.#known.delete(ref.key);
     }
   }
@@ -352,6 +354,7 @@ export class SessionCache {
   }
 
   #index(ref: SessionRef): void {
+    this.#all.add(ref);
     const refs = this.#byName.get(ref.name);
     if (refs === undefined) this.#byName.set(ref.name, new Set([ref]));
     else refs.add(ref);
@@ -359,6 +362,7 @@ export class SessionCache {
 
   #left(ref: SessionRef): void {
     ref.leave();
+    this.#all.delete(ref);
     const refs = this.#byName.get(ref.name);
     refs?.delete(ref);
     if (refs?.size === 0) this.#byName.delete(ref.name);
@@ -380,7 +384,7 @@ export class SessionCache {
       this.#everything = ++this.#news;
       this.#unknown.clear();
       // Not dropped: reading them again in batches costs the store less than every call asking on its own.
-      for (const ref of this.#known.values()) ref.suspect = true;
+      for (const ref of this.#all) ref.suspect = true;
       void this.tick();
       return;
     }

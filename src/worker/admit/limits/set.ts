@@ -53,13 +53,13 @@ const NO_ROW = -1;
 export class LimitSet {
   // First what every call reads: in a cache line or two, among thousands of sets.
   readonly #queue: Queue;
+  readonly counted: readonly Counted[];
+  #quotas: readonly boolean[] = NONE;
   /** The rows of the only two leases, and their lives; without a first row the leases are asked one by one. */
   #first = NO_ROW;
   #firstLife = 0;
   #second = NO_ROW;
   #secondLife = 0;
-  #quotas: readonly boolean[] = NONE;
-  readonly counted: readonly Counted[];
   readonly throttle: Throttle;
   #leases: readonly Limit[] = [];
   /** After DENY: which limit refused. */
