@@ -1,5 +1,5 @@
 // One socket ↔ one HTTP/2 connection: bytes read go to the engine, the engine's output is written once per turn. Owns
-// the read block and the socket's end. Must not know frames, routes, calls. Runs once per read and once per flush.
+// the read block, what a halted connection has not taken of it yet, and the socket's end. Must not know frames, routes, calls. Runs once per read and once per flush.
 
 import { writeSync } from "node:fs";
 import type { Socket } from "node:net";

@@ -4,9 +4,9 @@
  * Runs: once per call that was let in.
  */
 
-import type { Counted, LimitSet, RateValues } from "./set.js";
+import type { Counted, LimitSet, RateHeaders } from "./set.js";
 
-export type RateHeaders = RateValues;
+export type { RateHeaders };
 
 export const noRates = (): RateHeaders => ({ limit: 0, remaining: 0, reset: 0 });
 

@@ -143,6 +143,20 @@ export class Ledger {
   }
 }
 
+/** There is a unit in the row. */
+export function isLent(doubles: Float64Array, row: number, now: number): boolean {
+  return doubles[row + UNITS]! > 0 && now < doubles[row + UNTIL]!;
+}
+
+/** Takes a unit that is there. @returns true when the next lease is to be asked for */
+export function use(doubles: Float64Array, ints: Int32Array, row: number, now: number): boolean {
+  const units = doubles[row + UNITS]! - 1;
+  doubles[row + UNITS] = units;
+  doubles[row + LAST_USE] = now;
+  ints[2 * row + USED]! += 1;
+  return units === ints[2 * row + AHEAD];
+}
+
 /** Rows by their number, from 0 on. */
 export function rowAt(place: number): number {
   return FIRST_ROW + WIDTH * place;

@@ -1,8 +1,9 @@
 /**
- * One limit as a worker counts it: the units it was lent from the shared counter, handed out one per call.
+ * One limit as a worker counts it: the units it was lent from the shared counter. They stand in a row of the ledger, where sets of
+ * limits take them one per call; here are the edges of the lease.
  * Responsible for: the lease of one counter on this worker, its size, and what the worker must report about it.
  * Must not know: stores, keys' meaning, callers, answers. Governed by: issue "The gate", item 4; `shared/counters`.
- * Runs: `take` once per call and limit, so it is a few integer operations; the rest once per lease.
+ * Runs: `take` where a set has more than two leases, or one of them is used up; the rest once per lease.
  *
  * The contract of this folder: who calls what, on which clock
  * - One `LimitEngine` per worker owns every `Limit` and the way to the shared counters. Its owner calls `tick(now)` about
@@ -22,7 +23,6 @@
  *   beside what is left, are they given back at a steady pace instead; whoever runs dry then recalls them at once.
  */
 
-import type { Ask } from "../../../shared/counters/exchange.js";
 import * as reply from "../../../shared/counters/exchange.js";
 import {
   AHEAD,
@@ -30,6 +30,7 @@ import {
   END,
   FIRST_ROW,
   HORIZON_MS,
+  isLent,
   LAST_USE,
   LEFT,
   type Ledger,
@@ -37,6 +38,7 @@ import {
   UNITS,
   UNTIL,
   USED,
+  use,
 } from "./ledger.js";
 import type { Waiting } from "./waiting.js";
 
@@ -77,7 +79,7 @@ export interface LimitNumbers {
   readonly perMs: number;
 }
 
-export class Limit implements Ask {
+export class Limit implements reply.Ask {
   readonly key: string;
   readonly holder: string;
   readonly kind: number;
@@ -214,14 +216,10 @@ export class Limit implements Ask {
   }
 
   take(now: number): number {
-    if (this.units > 0 && now < this.until) {
-      this.units -= 1;
-      this.used += 1;
-      this.lastUse = now;
-      if (this.units === this.ahead) this.renewAhead(now);
-      return ADMIT;
-    }
-    return this.#edge(now);
+    const { doubles, ints } = this.#ledger;
+    if (!isLent(doubles, this.row, now)) return this.#edge(now);
+    if (use(doubles, ints, this.row, now)) this.renewAhead(now);
+    return ADMIT;
   }
 
   renewAhead(now: number): void {

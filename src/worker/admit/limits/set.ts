@@ -4,7 +4,7 @@
  * Runs: `take` once per call.
  */
 
-import { AHEAD, END, LAST_USE, LEFT, type Ledger, LIFE, LIMIT, UNITS, UNTIL, USED } from "./ledger.js";
+import { END, isLent, LEFT, type Ledger, LIFE, LIMIT, UNITS, use } from "./ledger.js";
 import { ADMIT, DENY, type Limit, QUOTA, WAIT } from "./limit.js";
 import { type Caller, Waiting } from "./waiting.js";
 
@@ -41,7 +41,7 @@ export interface Queue {
 }
 
 /** The values of a limit for the X-RateLimit-* fields. */
-export interface RateValues {
+export interface RateHeaders {
   limit: number;
   remaining: number;
   /** The window's end, unix seconds; 0: never, or no limit. */
@@ -129,7 +129,7 @@ export class LimitSet {
    * Of the first lease that is a quota, or is none. `remaining` is what was left at the last answer of the store plus what this worker
    * holds: what other workers used since then is not in it. Without such a lease `out` stays as it is.
    */
-  read(quota: boolean, storeNow: number, out: RateValues): void {
+  read(quota: boolean, storeNow: number, out: RateHeaders): void {
     const at = this.#quotas.indexOf(quota);
     if (at < 0) return;
     const { doubles, ints } = this.#queue.ledger;
@@ -200,21 +200,13 @@ function goes(end: number, storeNow: number): boolean {
   return end === 0 || end > storeNow;
 }
 
-function fill(out: RateValues, lease: Limit, storeNow: number): void {
+function fill(out: RateHeaders, lease: Limit, storeNow: number): void {
   out.limit = lease.limit;
   out.reset = Math.ceil(lease.end / 1_000);
   out.remaining = goes(lease.end, storeNow) ? Math.max(0, lease.left + lease.units) : lease.limit;
 }
 
+/** The row is still the one that was meant, and has a unit. */
 function holds(doubles: Float64Array, ints: Int32Array, row: number, life: number, now: number): boolean {
-  return ints[2 * row + LIFE] === life && doubles[row + UNITS]! > 0 && now < doubles[row + UNTIL]!;
-}
-
-/** @returns true when the next lease is to be asked for */
-function use(doubles: Float64Array, ints: Int32Array, row: number, now: number): boolean {
-  const units = doubles[row + UNITS]! - 1;
-  doubles[row + UNITS] = units;
-  doubles[row + LAST_USE] = now;
-  ints[2 * row + USED]! += 1;
-  return units === ints[2 * row + AHEAD];
+  return ints[2 * row + LIFE] === life && isLent(doubles, row, now);
 }
